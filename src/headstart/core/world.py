@@ -1,0 +1,112 @@
+"""Worlds: pure, unbatched families of tasks.
+
+A world never resets itself and keeps nothing: `collect` resets it, `vmap` batches it. Its fields are configuration.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from headstart.core.types import Key, Outcome, Percept, Task
+
+__all__ = ["AbstractGoalWorld", "AbstractTwoPlayerWorld", "AbstractWorld", "Box", "Discrete", "State", "perceive"]
+
+State = Any  # a pytree of a world's own
+
+
+class Discrete(eqx.Module):
+    """Actions 0 to `count` − 1."""
+
+    count: int
+
+    def zero(self) -> Int[Array, ""]:
+        return jnp.zeros((), jnp.int32)
+
+
+class Box(eqx.Module):
+    """Real vectors with finite bounds: `low` and `high` have the action's shape. Agents act in [−1, 1]; worlds rescale."""
+
+    low: Float[Array, size]
+    high: Float[Array, size]
+
+    def zero(self) -> Float[Array, size]:
+        return jnp.zeros_like(self.low)
+
+
+class AbstractWorld(eqx.Module):
+    """A family of tasks: draw one, begin it, act in it."""
+
+    @property
+    @abc.abstractmethod
+    def actions(self) -> Discrete | Box:
+        """What an agent can do."""
+
+    @abc.abstractmethod
+    def task(self, *, key: Key) -> Task:
+        """A task from this world's distribution. A world of one task returns `Task()`."""
+
+    @abc.abstractmethod
+    def reset(self, task: Task, *, key: Key) -> tuple[State, PyTree[Array]]:
+        """The first state of an episode, and what is seen of it."""
+
+    @abc.abstractmethod
+    def step(self, state: State, task: Task, action: PyTree[Array], *, key: Key) -> tuple[State, Outcome]:
+        """What follows from an action. Behaviour after `last` is undefined: whoever steps, resets."""
+
+    def legal(self, state: State, task: Task) -> Bool[Array, actions] | None:
+        """Which actions may be taken; `None` where all may."""
+        return None
+
+
+class AbstractGoalWorld(AbstractWorld):
+    """A world that can say of any moment which goal it achieved: hindsight asks it, and never re-derives a reward."""
+
+    @abc.abstractmethod
+    def achieved(self, observation: PyTree[Array]) -> PyTree[Array]:
+        """The goal that this observation fulfils."""
+
+    @abc.abstractmethod
+    def judge(self, achieved: PyTree[Array], goal: PyTree[Array]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
+        """The reward for having achieved that goal when asked for this one, and whether it was reached."""
+
+
+class AbstractTwoPlayerWorld(AbstractWorld):
+    """A zero-sum game of perfect information. Rewards and observations are those of the player about to move.
+
+    `Outcome.reward` is from the side of the player who just moved, `Outcome.observation` from that of the player who
+    moves next: the two differ unless a player moves twice running.
+    """
+
+    @abc.abstractmethod
+    def player(self, state: State) -> Int[Array, ""]:
+        """Whose turn it is: 0 is the player who began, 1 the other."""
+
+
+def perceive(
+    world: AbstractWorld,
+    task: Task,
+    state: State,
+    observation: PyTree[Array],
+    *,
+    first: Bool[Array, ""],
+    action: PyTree[Array],
+    reward: Float[Array, ""],
+    discount: Float[Array, ""],
+) -> Percept:
+    """All that an agent may know at this moment: what it sees, what it was told, and what its last action did."""
+    return Percept(
+        observation=observation,
+        first=first,
+        goal=task.goal,
+        instruction=task.instruction,
+        demonstration=task.demonstration,
+        legal=world.legal(state, task),
+        action=action,
+        reward=reward,
+        discount=discount,
+    )
