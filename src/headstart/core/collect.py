@@ -128,5 +128,5 @@ def example(world: AbstractWorld, network: AbstractNetwork, *, key: Key) -> Step
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(one, key))
 
 
-def _expand(flag: Bool[Array, b], like: Array) -> Array:
+def _expand(flag: Bool[Array, "b"], like: Array) -> Array:
     return flag.reshape(flag.shape + (1,) * (like.ndim - 1))

@@ -1,8 +1,8 @@
 """Processes: anything with `init` and `step` that `train` runs.
 
-A process is pure: its state is a pytree, so a checkpoint of the state and the number of iterations done is a checkpoint of
-everything. Iteration i always draws its randomness from `fold_in(key, i)`: a run that was interrupted draws what it would
-have drawn.
+A process is pure: its state is a pytree, so a checkpoint of the state and the number of iterations done is a
+checkpoint of everything. Iteration i always draws its randomness from `fold_in(key, i)`: a run that was interrupted
+draws what it would have drawn.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class AbstractProcess(eqx.Module):
 class Tally(eqx.Module):
     """Returns and lengths of the episodes in progress, one per lane, so that finished ones can be reported."""
 
-    returns: Float[Array, B]
-    lengths: Int[Array, B]
+    returns: Float[Array, "B"]
+    lengths: Int[Array, "B"]
 
     @staticmethod
     def zero(lanes: int) -> Tally:

@@ -10,13 +10,13 @@ __all__ = ["generalised_advantages"]
 
 
 def generalised_advantages(
-    reward: Float[Array, T],
-    discount: Float[Array, T],
-    last: Bool[Array, T],
-    value: Float[Array, T],
-    value_after: Float[Array, T],
+    reward: Float[Array, "T"],
+    discount: Float[Array, "T"],
+    last: Bool[Array, "T"],
+    value: Float[Array, "T"],
+    value_after: Float[Array, "T"],
     trace: float,
-) -> Float[Array, T]:
+) -> Float[Array, "T"]:
     """Generalised advantage estimation (Schulman 2016, equation 16) over one lane that may hold several episodes.
 
         δₜ = rₜ + γₜ V(s′ₜ) − V(sₜ)

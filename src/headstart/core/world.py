@@ -29,12 +29,12 @@ class Discrete(eqx.Module):
 
 
 class Box(eqx.Module):
-    """Real vectors with finite bounds: `low` and `high` have the action's shape. Agents act in [−1, 1]; worlds rescale."""
+    """Real vectors between finite bounds `low` and `high`. Agents act in [−1, 1]; worlds rescale."""
 
-    low: Float[Array, size]
-    high: Float[Array, size]
+    low: Float[Array, "size"]
+    high: Float[Array, "size"]
 
-    def zero(self) -> Float[Array, size]:
+    def zero(self) -> Float[Array, "size"]:
         return jnp.zeros_like(self.low)
 
 
@@ -58,7 +58,7 @@ class AbstractWorld(eqx.Module):
     def step(self, state: State, task: Task, action: PyTree[Array], *, key: Key) -> tuple[State, Outcome]:
         """What follows from an action. Behaviour after `last` is undefined: whoever steps, resets."""
 
-    def legal(self, state: State, task: Task) -> Bool[Array, actions] | None:
+    def legal(self, state: State, task: Task) -> Bool[Array, "actions"] | None:
         """Which actions may be taken; `None` where all may."""
         return None
 
