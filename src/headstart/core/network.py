@@ -1,7 +1,7 @@
 """Networks: policy and universal value in one call, with memory threaded through.
 
-A network is unbatched in lanes and in time. `unroll` runs one over the time axis of a segment, blanking its memory where
-a percept says `first`; `jax.vmap` adds lanes. A network that remembers nothing has memory `None` and pays nothing for it.
+A network is unbatched in lanes and in time. `unroll` runs one over the time axis of a segment, blanking its memory
+where a percept says `first`; `jax.vmap` adds lanes. A network that remembers nothing has memory `None`, at no cost.
 """
 
 from __future__ import annotations
