@@ -1,0 +1,1 @@
+"""Worlds: families of tasks to learn in."""
