@@ -56,8 +56,9 @@ class Percept(eqx.Module):
 class Outcome(eqx.Module):
     """What a world answers to an action.
 
-    `discount` is 0 where the task truly ended and 1 elsewhere; `last` also marks where it was merely cut short. A
-    learner bootstraps through `last`, never through a discount of 0.
+    `discount` is 0 where the task truly ended and 1 elsewhere (−1 where the turn passes to an opponent: see
+    `AbstractTwoPlayerWorld`); `last` also marks where it was merely cut short. A learner bootstraps through `last`,
+    never through a discount of 0.
     """
 
     observation: PyTree[Array]

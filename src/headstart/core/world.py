@@ -76,10 +76,12 @@ class AbstractGoalWorld(AbstractWorld):
 
 
 class AbstractTwoPlayerWorld(AbstractWorld):
-    """A zero-sum game of perfect information. Rewards and observations are those of the player about to move.
+    """A zero-sum game, seen from the side of whoever is about to move.
 
-    `Outcome.reward` is from the side of the player who just moved, `Outcome.observation` from that of the player who
-    moves next: the two differ unless a player moves twice running.
+    `Outcome.reward` is that of the player who just moved and `Outcome.observation` is what the player who moves next
+    sees. `Outcome.discount` is −1 when the turn passes to the other player, 1 when the same player moves again and 0
+    at the end: what is good for them is bad for us. So V(s) = r + discount · V(s′) is the negamax recursion, and any
+    learner from scratch, put into such a world unchanged, learns by self-play.
     """
 
     @abc.abstractmethod
