@@ -1,0 +1,177 @@
+"""The rules of a board game in English: a grammar with many ways to say each thing, some held out from training.
+
+A text is a shuffled list of sentences. What an agent must know to play is always said: how one wins, and every rule
+that is not the ordinary one. What can be seen on the board, what is ordinary, and chatter are said now and then. The
+ways of saying are in `phrases.toml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tomllib
+from collections.abc import Callable, Sequence
+from importlib import resources
+from typing import Any, Literal
+
+import numpy as np
+
+from headstart.worlds.boardgames.rules import Rules
+from headstart.worlds.boardgames.vocabulary import WORDS, split_words, tokens
+
+__all__ = ["Sentence", "Split", "describe", "phrases", "sentences", "tokens"]
+
+Split = Literal["train", "held-out"]
+
+PIECES = ("stone", "piece", "counter", "disc", "token", "chip")
+SQUARES = ("cell", "square", "space", "field", "spot")
+HEXAGONS = ("cell", "hexagon", "space", "field", "spot")
+FREE = ("free", "empty", "open", "vacant")
+ENEMY = ("enemy", "opposing", "hostile")
+UNNAMED = (("the first player", "the second player"), ("the beginner", "the other player"))
+NAMED = (("Black", "White"), ("White", "Black"), ("Red", "Blue"), ("Blue", "Red"))
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+# How often something is said that an agent need not be told.
+CHANCES = {
+    "lines.all": 0.4,
+    "lines.hex": 0.3,
+    "placing.anywhere": 0.3,
+    "capture.none": 0.3,
+    "edges.walls": 0.2,
+    "cells.square": 0.2,
+    "chains": 0.5,
+    "stones.one": 0.3,
+    "swap.no": 0.15,
+    "start.empty": 0.2,
+    "start.centre": 0.5,
+    "size": 0.4,
+    "holes": 0.5,
+    "draw": 0.3,
+    "players.neutral": 0.3,
+    "players.named": 0.8,
+    "chatter": 0.5,  # twice
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """One sentence of a rule text: what it says (a table of `phrases.toml`), which way of saying it, and its text."""
+
+    says: str
+    way: str
+    text: str
+
+
+@functools.cache
+def phrases() -> dict[str, dict[Split, tuple[str, ...]]]:
+    """All ways to say each thing, apart for training and held out."""
+    source = resources.files(__package__).joinpath("phrases.toml").read_text(encoding="utf-8")
+    tables = tomllib.loads(source)
+    return {says: {"train": tuple(ways["train"]), "held-out": tuple(ways["held_out"])} for says, ways in tables.items()}
+
+
+def describe(rules: Rules, rng: np.random.Generator, split: Split = "train") -> str:
+    """A rule text: a person's own if the rules have one, else one drawn from the grammar.
+
+    **Arguments:**
+
+    - `rules`: the rules to tell.
+    - `rng`: decides on words, order and what else is said. It is advanced.
+    - `split`: `"train"` or `"held-out"`; every sentence is of that split.
+
+    **Returns:** English of at most `vocabulary.WORDS` words.
+    """
+    if rules.text is not None:
+        return rules.text
+    return " ".join(sentence.text for sentence in sentences(rules, rng, split))
+
+
+def sentences(rules: Rules, rng: np.random.Generator, split: Split = "train") -> tuple[Sentence, ...]:
+    """The sentences of a rule text drawn from the grammar, with what each of them says. Arguments as in `describe`."""
+    uniform = iter(rng.random(128).tolist())  # one draw for all choices: a text takes tens of microseconds
+    pick: Callable[[Sequence[Any]], Any] = lambda options: options[int(next(uniform) * len(options))]
+    named = next(uniform) < 0.5
+    slots = _slots(rules, named, pick)
+
+    def say(says: str) -> Sentence:
+        way = pick(phrases()[says][split])
+        text = way.format_map(slots)
+        return Sentence(says, way, f"{text[0].upper()}{text[1:]}.")
+
+    needed = _needed(rules, named, in_one=next(uniform) < 0.6)
+    spare = [says for says in _spare(rules, named) if says not in needed and next(uniform) < CHANCES[says]]
+    chosen = [say(says) for says in needed]
+    room = WORDS - sum(len(split_words(sentence.text)) for sentence in chosen)
+    for says in sorted(spare, key=lambda _: next(uniform)):
+        sentence = say(says)
+        size = len(split_words(sentence.text))
+        if size <= room and sentence not in chosen:
+            chosen.append(sentence)
+            room -= size
+    return tuple(sorted(chosen, key=lambda _: next(uniform)))
+
+
+def _needed(rules: Rules, named: bool, *, in_one: bool) -> list[str]:
+    """What must be said. `in_one`: a misère goal is one sentence, not the plain goal and its reversal."""
+    winning = f"winning.{rules.winning}"
+    needed = [winning]
+    if rules.misere:
+        needed = [f"{winning}.misere"] if in_one else [winning, "misere"]
+    told = (
+        (rules.lines != "all", f"lines.{rules.lines}"),
+        (rules.placing != "anywhere", f"placing.{rules.placing}"),
+        (rules.capture != "none", f"capture.{rules.capture}"),
+        (rules.edges != "walls", f"edges.{rules.edges}"),
+        (rules.cells != "square", f"cells.{rules.cells}"),
+        (rules.stones != 1, "stones.two"),
+        (rules.swap, "swap.yes"),
+        (named and (rules.winning == "connect" or rules.swap), "players.named"),
+    )
+    return needed + [says for condition, says in told if condition]
+
+
+def _spare(rules: Rules, named: bool) -> list[str]:
+    """What may be said besides."""
+    line = rules.winning == "line"
+    told = (
+        (line and rules.cells == "square" and rules.lines == "all", "lines.all"),
+        (line and rules.cells == "hex", "lines.hex"),
+        (rules.placing == "anywhere", "placing.anywhere"),
+        (rules.capture == "none", "capture.none"),
+        (rules.edges == "walls", "edges.walls"),
+        (rules.cells == "square", "cells.square"),
+        (rules.winning == "connect" and rules.cells == "square", "chains"),
+        (rules.stones == 1, "stones.one"),
+        (not rules.swap, "swap.no"),
+        (True, f"start.{rules.start}"),
+        (True, "size"),
+        (len(rules.holes) > 1, "holes"),
+        (rules.winning != "most", "draw"),
+        (True, "players.named" if named else "players.neutral"),
+        (True, "chatter"),
+        (True, "chatter"),
+    )
+    return [says for condition, says in told if condition]
+
+
+def _slots(rules: Rules, named: bool, pick: Callable[[Sequence[Any]], Any]) -> dict[str, str]:
+    """The words that stay the same throughout one text."""
+    number = lambda value: pick((str(value), NUMBERS[value] if value < len(NUMBERS) else str(value)))
+    piece, cell = pick(PIECES), pick(HEXAGONS if rules.cells == "hex" else SQUARES)
+    first, second = pick(NAMED if named else UNNAMED)
+    return {
+        "k": number(rules.length),
+        "rows": number(rules.rows),
+        "columns": number(rules.columns),
+        "holes": number(len(rules.holes)),
+        "two": number(2),
+        "piece": piece,
+        "pieces": f"{piece}s",
+        "cell": cell,
+        "cells": f"{cell}s",
+        "free": pick(FREE),
+        "enemy": pick(ENEMY),
+        "first": first,
+        "second": second,
+    }
