@@ -13,12 +13,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
 
 from headstart.core.network import AbstractNetwork, Memory, blank
-from headstart.core.types import Choice, Key, Percept, Rollout, Step, Task
+from headstart.core.types import Choice, Key, Outcome, Percept, Rollout, Step, Task
 from headstart.core.world import AbstractWorld, State, perceive
 
-__all__ = ["Act", "Lanes", "begin", "collect", "example"]
+__all__ = ["Act", "Decide", "Lanes", "begin", "collect", "collect_lanes", "example"]
 
 Act = Callable[..., tuple[Choice, Memory]]  # (percept, memory, *, key), unbatched
+Decide = Callable[..., tuple[Choice, Memory]]  # (lanes, *, key), all lanes at once
 
 
 class Lanes(eqx.Module):
@@ -68,11 +69,23 @@ def collect(
     recurrent value of the true successor needs the second, because the next lane step may already be another task.
     """
 
-    def live(task: Task, state: State, percept: Percept, memory: Memory, key: Key):
-        act_key, step_key = jax.random.split(key)
-        memory = blank(network, memory, percept.first)
-        choice, memory_after = act(percept, memory, key=act_key)
-        state, outcome = world.step(state, task, choice.action, key=step_key)
+    def decide(lanes: Lanes, *, key: Key) -> tuple[Choice, Memory]:
+        keys = jax.random.split(key, lanes.percept.first.shape[0])
+        return jax.vmap(lambda percept, memory, key: act(percept, memory, key=key))(lanes.percept, lanes.memory, keys)
+
+    return collect_lanes(world, network, decide, lanes, length, key=key)
+
+
+def collect_lanes(
+    world: AbstractWorld, network: AbstractNetwork, decide: Decide, lanes: Lanes, length: int, *, key: Key
+) -> tuple[Lanes, Rollout]:
+    """`collect` for agents that decide for all lanes at once and may look at the world's state, as a planner does.
+
+    `decide` is `(lanes, *, key) -> (Choice, memory)`, with leaves `[B, ...]`.
+    """
+
+    def follow(task: Task, state: State, choice: Choice, key: Key) -> tuple[State, Outcome, Percept]:
+        state, outcome = world.step(state, task, choice.action, key=key)
         after = perceive(
             world,
             task,
@@ -83,8 +96,16 @@ def collect(
             reward=outcome.reward,
             discount=outcome.discount,
         )
+        return state, outcome, after
+
+    def advance(lanes: Lanes, key: Key) -> tuple[Lanes, Step]:
+        act_key, step_key, reset_key = jax.random.split(key, 3)
+        count = lanes.percept.first.shape[0]
+        memory = jax.vmap(blank, in_axes=(None, 0, 0))(network, lanes.memory, lanes.percept.first)
+        choice, memory_after = decide(Lanes(lanes.task, lanes.state, lanes.percept, memory), key=act_key)
+        state, outcome, after = jax.vmap(follow)(lanes.task, lanes.state, choice, jax.random.split(step_key, count))
         step = Step(
-            percept=percept,
+            percept=lanes.percept,
             action=choice.action,
             reward=outcome.reward,
             discount=outcome.discount,
@@ -93,23 +114,14 @@ def collect(
             cumulants=outcome.cumulants,
             notes=choice.notes | {"memory": memory, "memory_after": memory_after},
         )
-        return state, step
-
-    def advance(lanes: Lanes, key: Key) -> tuple[Lanes, Step]:
-        live_key, reset_key = jax.random.split(key)
-        count = lanes.percept.first.shape[0]
-        state, step = jax.vmap(live)(
-            lanes.task, lanes.state, lanes.percept, lanes.memory, jax.random.split(live_key, count)
-        )
-        on = (lanes.task, state, step.after)
 
         def renew(on: PyTree) -> PyTree:
             fresh = jax.vmap(lambda key: _open(world, key=key))(jax.random.split(reset_key, count))
             return jax.tree.map(lambda new, old: jnp.where(_expand(step.last, new), new, old), fresh, on)
 
         # Most steps end no episode: then nothing is drawn and nothing is copied.
-        task, state, percept = jax.lax.cond(jnp.any(step.last), renew, lambda on: on, on)
-        return Lanes(task, state, percept, step.notes["memory_after"]), step
+        task, state, percept = jax.lax.cond(jnp.any(step.last), renew, lambda on: on, (lanes.task, state, after))
+        return Lanes(task, state, percept, memory_after), step
 
     return jax.lax.scan(advance, lanes, jax.random.split(key, length))
 

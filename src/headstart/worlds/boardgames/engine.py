@@ -1,7 +1,7 @@
 """One engine for a whole family of board games, whose rules are arrays.
 
-`Game` is a rule set as data, so that thousands of different games run side by side under `vmap`; `BoardGames` is the world
-whose tasks they are. Tic-tac-toe, connect four, gomoku, reversi and hex are points in the family.
+`Game` is a rule set as data, so that thousands of different games run side by side under `vmap`; `BoardGames` is the
+world whose tasks they are. Tic-tac-toe, connect four, gomoku, reversi and hex are points in the family.
 
 A move is: place a stone, capture, then ask whether the mover has won. The colour that began is colour 0; the swap rule
 exchanges which *player* holds which colour and leaves the board as it is.
@@ -155,7 +155,7 @@ def has_line(game: Game, own: Bits) -> Bool[Array, ""]:
 
 
 def is_joined(game: Game, own: Bits, colour: Int[Array, ""], *, ask: Bool[Array, ""]) -> Bool[Array, ""]:
-    """Whether `own` joins its two edges: top and bottom for colour 0, left and right for colour 1. False unless `ask`."""
+    """Whether `own` joins top and bottom (colour 0) or left and right (colour 1). False unless `ask`."""
     goes = _ways(game) & (game.hexagonal | (jnp.arange(8) % AXES < 2))  # square cells touch orthogonally
     start = game.shape.first_row.where(colour == 0, game.shape.first_column) & own
     goal = game.shape.last_row.where(colour == 0, game.shape.last_column) & own
