@@ -2,7 +2,8 @@
 
 Two players, colour 0 (who begins) and colour 1, place stones on the cells of a small board in turn. `Rules` says how;
 what contradicts itself is refused with one sentence. A game without a winner is a draw: when the board is full, when
-neither player can move, or after `2 × cells` moves. A player who cannot move passes.
+neither player can move, or after `2 × cells` moves (where most stones win, they are counted then). A player who cannot
+move passes. Lines and chains are made of cells that are there: a hole interrupts them.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ class Rules:
     text: str | None = None
 
     def __post_init__(self) -> None:
-        for problem in _problems(self):
-            raise BadData(f"{problem}.")
+        _refuse(_wrong_types(vars(self)))
+        for look in (_out_of_range, _contradictions, _unwinnable):  # each trusts what the ones before have passed
+            _refuse(look(self))
 
     @property
     def board(self) -> frozenset[Cell]:
@@ -120,20 +122,14 @@ class Rules:
             yield row, column
 
 
-# What contradicts itself ---------------------------------------------------------------------------------------------
+def _refuse(problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise BadData(f"{problem}.")
 
 
-def _problems(rules: Rules) -> Iterator[str]:
-    """What is wrong with the rules, the plainest first; each looks only at what the ones before it have passed."""
-    yield from _wrong_types(rules)
-    yield from _out_of_range(rules)
-    yield from _contradictions(rules)
-    yield from _unwinnable(rules)
-
-
-def _wrong_types(rules: Rules) -> Iterator[str]:
-    for key, kind in typing.get_type_hints(Rules).items():
-        value = getattr(rules, key)
+def _wrong_types(values: dict[str, Any]) -> Iterator[str]:
+    for key, value in values.items():
+        kind = typing.get_type_hints(Rules)[key]
         if typing.get_origin(kind) is Literal:
             choices = typing.get_args(kind)
             if value not in choices:
@@ -143,10 +139,10 @@ def _wrong_types(rules: Rules) -> Iterator[str]:
         elif kind in (int, bool, str) and type(value) is not kind:
             wanted = {int: "a whole number", bool: "true or false", str: "a text in quotes"}[kind]
             yield f"{key} = {_shown(value)} is of the wrong type: give {wanted}"
-    if not isinstance(rules.holes, tuple) or not all(map(_is_cell, rules.holes)):
-        yield f"holes = {_shown(rules.holes)} is of the wrong type: give pairs [row, column], such as [[0, 0], [2, 1]]"
-    if rules.text is not None and not isinstance(rules.text, str):
-        yield f"text = {_shown(rules.text)} is of the wrong type: give a text in quotes"
+        elif key == "holes" and not (isinstance(value, tuple) and all(map(_is_cell, value))):
+            yield f"holes = {_shown(value)} is of the wrong type: give pairs [row, column], such as [[0, 0], [2, 1]]"
+        elif key == "text" and not isinstance(value, str | None):
+            yield f"text = {_shown(value)} is of the wrong type: give a text in quotes"
 
 
 def _out_of_range(rules: Rules) -> Iterator[str]:
@@ -212,7 +208,7 @@ def _unwinnable(rules: Rules) -> Iterator[str]:
     if rules.winning == "connect":
         for colour, (key, sides) in enumerate((("rows", "top and bottom"), ("columns", "left and right"))):
             if not _joined(rules, colour, getattr(rules, key) - 1):
-                yield f"holes cuts the board so that {sides} can never be joined, as winning = 'connect' asks"
+                yield f"holes cuts the board so that nobody can join {sides}, as winning = 'connect' asks: open a way"
     if rules.placing == "capturing" and not _somebody_captures(rules):
         yield "placing = 'capturing' leaves nobody a first move on this board: give a larger board or fewer holes"
 
@@ -254,11 +250,7 @@ def _is_cell(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     """A value, short enough for a sentence."""
-    shown = repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:37]}..."
-
-
-# RULES.toml ----------------------------------------------------------------------------------------------------------
+    return shown if len(shown := repr(value)) <= 40 else f"{shown[:37]}..."
 
 
 def load(path: str | Path) -> Rules:
@@ -316,6 +308,7 @@ def loads(source: str, *, name: str = "a new game") -> Rules:
         given["holes"] = tuple(tuple(hole) if isinstance(hole, list) else hole for hole in given["holes"])
     if isinstance(given.get("text"), str):
         given["text"] = _readable(given["text"])
+    _refuse(_wrong_types(given))
     return Rules(**{"name": name} | given)
 
 
@@ -341,8 +334,6 @@ def dumps(rules: Rules) -> str:
             lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f"))
     return "\n".join(lines) + "\n"
 
-
-# Games that people know ----------------------------------------------------------------------------------------------
 
 CLASSICS: dict[str, Rules] = {
     rules.name: rules
