@@ -6,6 +6,7 @@ import itertools
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +180,32 @@ def test_the_vocabulary_knows_every_word_of_the_grammar():
         assert unknown_share(describe(rules, rng, split)) == 0
     assert min(known.values()) == UNKNOWN + 1
     assert set(known.values()) == set(range(2, vocabulary.size()))
+
+
+def test_synonyms_are_read_as_words_that_training_uses():
+    """Else an agent would know a word only by a number that it never met."""
+    met = words_of("train", chatter=True) | set(words.NUMBERS)
+    met |= {word for group in (words.PIECES, words.SQUARES, words.HEXAGONS, words.FREE, words.ENEMY) for word in group}
+    met |= {f"{word}s" for word in words.PIECES + words.SQUARES + words.HEXAGONS}
+    met |= {word for pair in words.NAMED + words.UNNAMED for name in pair for word in split_words(name)}
+    path = Path(vocabulary.__file__).with_name("vocabulary.txt")
+    for line in path.read_text(encoding="utf-8").splitlines():
+        head, *synonyms = line.split()
+        assert head in met or not [word for word in synonyms if not word.isdigit()], line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Each player must place a disc so that there is at least one straight line between the new disc and another "
+        "of their discs, with one or more of the opponent's discs between them. They are flipped over. The game ends "
+        "when neither player can move; whoever has more discs wins.",
+        "Don't get 3 in a row! You lose if you do. Play two stones per turn. The board wraps around like a doughnut.",
+        "Players take turns to put marbles on a vacant spot. Four in a line, diagonals excluded, win.",
+    ],
+)
+def test_a_persons_words_are_mostly_known(text):
+    assert unknown_share(text) < 0.1
 
 
 @functools.cache
