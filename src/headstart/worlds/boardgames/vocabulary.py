@@ -10,7 +10,6 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator
 from importlib import resources
 
 import numpy as np
@@ -23,7 +22,7 @@ PADDING, UNKNOWN = 0, 1
 
 # Letters (apart from a "n't" behind them), digits, marks that end a clause, and the sign in 3×3.
 _WORD = re.compile(r"[^\W\d_]+?(?=n['’]t\b)|n['’]t\b|['’]s\b|[^\W\d_]+|\d+|[.!?;:×]")
-_READ_AS = {"n't": "not", "n’t": "not", "'s": None, "’s": None, "!": ".", "?": ".", ";": ".", ":": "."}
+_READ_AS = {"n't": "not", "n’t": "not", "'s": "", "’s": "", "!": ".", "?": ".", ";": ".", ":": "."}
 
 
 @functools.cache
@@ -42,7 +41,11 @@ def size() -> int:
 def split_words(text: str) -> list[str]:
     """The words of a text as they are looked up: in lower case and without accents, numbers apart from letters, every
     mark that ends a clause as a full stop, and no other punctuation."""
-    return [word for word, _ in _read(text)]
+    if not text.isascii():
+        decomposed = unicodedata.normalize("NFKD", text)
+        text = "".join(mark for mark in decomposed if not unicodedata.combining(mark))
+    found = _WORD.findall(text.lower())
+    return [word for word in [_READ_AS.get(word, word) for word in found] if word]
 
 
 def tokens(text: str) -> Int[np.ndarray, "words"]:
@@ -56,7 +59,9 @@ def tokens(text: str) -> Int[np.ndarray, "words"]:
     vocabulary, and `PADDING` behind the last.
     """
     known = numbers()
-    read = [known.get(word, UNKNOWN) for word, _ in itertools.islice(_read(text), WORDS)]
+    if len(text) > 40 * WORDS:  # splitting all of it would be slow, and finding where to cut is slower for short ones
+        text = leading_words(text, WORDS)
+    read = [known.get(word, UNKNOWN) for word in split_words(text)[:WORDS]]
     return np.array(read + [PADDING] * (WORDS - len(read)), np.int32)
 
 
@@ -68,16 +73,6 @@ def unknown_share(text: str) -> float:
 
 def leading_words(text: str, count: int) -> str:
     """The text up to the end of its word number `count`, or all of it where it is shorter."""
-    ends = [end for _, end in itertools.islice(_read(text), count + 1)]
-    return text if len(ends) <= count else text[: ends[count - 1]]
-
-
-def _read(text: str) -> Iterator[tuple[str, int]]:
-    """The words of a text, and where in the text each of them ends."""
-    for match in _WORD.finditer(text):
-        word = match[0].lower()
-        if not word.isascii():
-            word = "".join(mark for mark in unicodedata.normalize("NFKD", word) if not unicodedata.combining(mark))
-        read = _READ_AS.get(word, word)
-        if read is not None:
-            yield read, match.end()
+    ends = (match.end() for match in _WORD.finditer(text) if split_words(match[0]))
+    first = list(itertools.islice(ends, count + 1))
+    return text if len(first) <= count else text[: first[count - 1]]

@@ -89,7 +89,7 @@ def describe(rules: Rules, rng: np.random.Generator, split: Split = "train") -> 
 
 def sentences(rules: Rules, rng: np.random.Generator, split: Split = "train") -> tuple[Sentence, ...]:
     """The sentences of a rule text drawn from the grammar, with what each of them says. Arguments as in `describe`."""
-    uniform = iter(rng.random(128).tolist())  # one draw for all choices: a text takes tens of microseconds
+    uniform = iter(rng.random(128).tolist())  # one draw for all choices: many small ones are slow
     pick: Callable[[Sequence[Any]], Any] = lambda options: options[int(next(uniform) * len(options))]
     named = next(uniform) < 0.5
     slots = _slots(rules, named, pick)
