@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import itertools
 import json
 import re
@@ -27,7 +28,6 @@ __all__ = ["CLASSICS", "Cell", "Rules", "dumps", "load", "loads"]
 
 Cell = tuple[int, int]  # row and column, 0-based from the top left
 
-FEWEST_CELLS = 4
 LONGEST_FILE = 1 << 20  # bytes
 LONGEST_NAME = 60  # characters
 LONGEST_TEXT = 16 * WORDS  # characters; words of any language are shorter than this on average
@@ -85,11 +85,10 @@ class Rules:
     text: str | None = None
 
     def __post_init__(self) -> None:
-        _refuse(_wrong_types(vars(self)))
-        for look in (_out_of_range, _contradictions, _unwinnable):  # each trusts what the ones before have passed
-            _refuse(look(self))
+        looks = (_wrong_types(vars(self)), _out_of_range(self), _contradictions(self), _unwinnable(self))
+        _refuse(itertools.chain(*looks))  # lazily, for each trusts what the ones before it have passed
 
-    @property
+    @functools.cached_property
     def board(self) -> frozenset[Cell]:
         """The cells that are there."""
         everywhere = ((row, column) for row in range(self.rows) for column in range(self.columns))
@@ -122,6 +121,9 @@ class Rules:
             yield row, column
 
 
+KINDS = typing.get_type_hints(Rules)
+
+
 def _refuse(problems: Iterator[str]) -> None:
     for problem in problems:
         raise BadData(f"{problem}.")
@@ -129,7 +131,7 @@ def _refuse(problems: Iterator[str]) -> None:
 
 def _wrong_types(values: dict[str, Any]) -> Iterator[str]:
     for key, value in values.items():
-        kind = typing.get_type_hints(Rules)[key]
+        kind = KINDS[key]
         if typing.get_origin(kind) is Literal:
             choices = typing.get_args(kind)
             if value not in choices:
@@ -154,8 +156,7 @@ def _out_of_range(rules: Rules) -> Iterator[str]:
     if rules.text is not None:
         if not rules.text.strip():
             yield "text is empty: say the rules in it, or leave it out and they are written for you"
-        surrogate = re.search("[\ud800-\udfff]", rules.text)
-        if surrogate:
+        if surrogate := re.search("[\ud800-\udfff]", rules.text):
             yield f"text holds half a character (a lone surrogate) at {surrogate.start()}: save it as proper Unicode"
     for hole in rules.holes:
         if not (0 <= hole[0] < rules.rows and 0 <= hole[1] < rules.columns):
@@ -165,8 +166,8 @@ def _out_of_range(rules: Rules) -> Iterator[str]:
             )
         if rules.holes.count(hole) > 1:
             yield f"holes names {list(hole)} more than once: once is enough"
-    if len(rules.board) < FEWEST_CELLS:
-        yield f"holes leaves {len(rules.board)} cells of the board: leave at least {FEWEST_CELLS}"
+    if len(rules.board) < 4:
+        yield f"holes leaves {len(rules.board)} cells of the board: leave at least 4"
 
 
 def _contradictions(rules: Rules) -> Iterator[str]:
@@ -190,8 +191,7 @@ def _contradictions(rules: Rules) -> Iterator[str]:
         if getattr(rules, key) == one and getattr(rules, other_key) == other:
             yield f"{key} = {one!r} contradicts {other_key} = {other!r}, since {reason}: say {mend}"
     if rules.start == "centre":
-        missing = [cell for cell, _ in rules.centre if cell not in rules.board]
-        if missing:
+        if missing := [cell for cell, _ in rules.centre if cell not in rules.board]:
             yield f"start = 'centre' needs the cell {list(missing[0])}, which holes takes away: take it out of holes"
         elif len(rules.board) == len(rules.centre):
             yield "start = 'centre' fills the whole board: leave more cells than the four in the centre"
