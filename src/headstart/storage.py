@@ -6,6 +6,7 @@ A reader is told beforehand which files and which arrays to expect: what a manif
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -25,7 +26,7 @@ from safetensors.numpy import save
 
 from headstart.errors import CannotResume, StorageError
 
-__all__ = ["FORMAT", "MANIFEST", "Damaged", "parse", "read_folder", "to_json", "write_folder"]
+__all__ = ["FORMAT", "MANIFEST", "Damaged", "parse", "read_folder", "replace_file", "to_json", "write_folder"]
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -61,7 +62,7 @@ def write_folder(place: Path, name: str, tree: PyTree, about: dict[str, Any], fi
         shutil.rmtree(writing, ignore_errors=True)
         writing.mkdir()
         for file, data in (files | {MANIFEST: to_json(manifest)}).items():
-            _write_file(writing / file, data)
+            write_file(writing / file, data)
         _sync(writing)
         writing.rename(place)
         _sync(place.parent)
@@ -73,11 +74,28 @@ def write_folder(place: Path, name: str, tree: PyTree, about: dict[str, Any], fi
         shutil.rmtree(writing, ignore_errors=True)
 
 
-def _write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file beside its place and rename it into it: whoever reads it sees the old one or the new one, whole.
+
+    **Raises:** `StorageError` if that fails; then the old one stands.
+    """
+    unfinished = path.with_name(f".{path.name}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(unfinished, data)
+        unfinished.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise StorageError(f"{path} could not be written ({error.strerror}); free some space, or allow it.") from error
 
 
 def _sync(directory: Path) -> None:
