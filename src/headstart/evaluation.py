@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ __all__ = [
     "Comparison",
     "Curve",
     "Estimate",
+    "Scores",
     "check_held_out",
     "check_shots",
     "compare",
@@ -34,6 +35,8 @@ __all__ = [
     "interquartile_mean",
     "normalised",
 ]
+
+Scores = ArrayLike | float | Sequence[Any]  # NumPy's own name leaves floats, and tuples of them, to be inferred
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -59,7 +62,7 @@ class Estimate:
         return f"{self.value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def interquartile_mean(scores: ArrayLike) -> float:
+def interquartile_mean(scores: Scores) -> float:
     """The mean of the middle half: a quarter of all scores (rounded down) is dropped at either end.
 
     **Raises:** `BadData` for no scores, or scores that are not finite.
@@ -67,7 +70,7 @@ def interquartile_mean(scores: ArrayLike) -> float:
     return float(stats.trim_mean(_finite(scores).ravel(), 0.25))
 
 
-def estimate(scores: ArrayLike) -> Estimate:
+def estimate(scores: Scores) -> Estimate:
     """The interquartile mean over seeds and tasks, `[seeds, tasks]`, with its 95 % stratified bootstrap interval.
 
     Runs are resampled within each task: the tasks are the ones we care about, the runs are what chance gave us. With
@@ -93,7 +96,7 @@ class Comparison:
     improvement: float
 
 
-def compare(first: ArrayLike, second: ArrayLike, *, across: Literal["runs", "tasks"] = "runs") -> Comparison:
+def compare(first: Scores, second: Scores, *, across: Literal["runs", "tasks"] = "runs") -> Comparison:
     """Compare two arms, `[seeds, tasks]` each, row by row and column by column from the same seeds and tasks.
 
     Both arms are resampled with the same draws, so what is easy or hard for both cancels.
@@ -117,7 +120,7 @@ def compare(first: ArrayLike, second: ArrayLike, *, across: Literal["runs", "tas
     return Comparison(difference, float(np.mean((gap > 0) + 0.5 * (gap == 0))))
 
 
-def normalised(score: ArrayLike, *, random: ArrayLike, oracle: ArrayLike) -> np.ndarray:
+def normalised(score: Scores, *, random: Scores, oracle: Scores) -> np.ndarray:
     """(score − random) / (oracle − random): 0 for who plays at random, 1 for the oracle, both of the same harness.
 
     All arguments broadcast, so random and oracle may be given per task.
@@ -130,7 +133,7 @@ def normalised(score: ArrayLike, *, random: ArrayLike, oracle: ArrayLike) -> np.
     return np.asarray((_finite(score) - worst) / (best - worst))
 
 
-def gap_closed(after: ArrayLike, *, before: ArrayLike, oracle: ArrayLike) -> np.ndarray:
+def gap_closed(after: Scores, *, before: Scores, oracle: Scores) -> np.ndarray:
     """How much of the way to the oracle adaptation went: 0 if it changed nothing, 1 if nothing is left to gain.
 
     **Raises:** `BadData` where there was no gap to close.
@@ -232,7 +235,7 @@ def fingerprint(task: Any) -> str:
     return digest.hexdigest()
 
 
-def _finite(scores: ArrayLike) -> np.ndarray:
+def _finite(scores: Scores) -> np.ndarray:
     array = np.asarray(scores, dtype=float)
     if array.size == 0:
         raise BadData("there are no scores to summarise; run at least one seed on at least one task.")
@@ -242,7 +245,7 @@ def _finite(scores: ArrayLike) -> np.ndarray:
     return array
 
 
-def _table(scores: ArrayLike) -> np.ndarray:
+def _table(scores: Scores) -> np.ndarray:
     try:
         table = _finite(scores)
     except ValueError as error:

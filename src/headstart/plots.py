@@ -1,0 +1,146 @@
+"""The plots of a report. They are drawn in one ink and a palette that the colour-blind tell apart (Okabe and Ito 2008).
+
+Matplotlib is imported when the first plot is drawn, so that nobody else waits for it. No global state of it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.errors import BadData
+from headstart.evaluation import Curve, Scores, estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["INK", "adaptation_curves", "arms", "style"]
+
+INK = "#1f2933"
+GRID = "#8a94a6"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6a52", "#8a94a6")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Our ink and type while something is drawn or saved; a program's own Matplotlib settings are left alone."""
+    import matplotlib
+
+    settings: dict[Any, Any] = {
+        **dict.fromkeys(("text.color", "xtick.color", "ytick.color", "axes.labelcolor", "axes.edgecolor"), INK),
+        **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.titlepad": 12,
+        "axes.axisbelow": True,
+        "font.family": "sans-serif",
+        "grid.color": GRID,
+        "grid.alpha": 0.3,
+        "text.parse_math": False,  # a dollar in a name is a dollar
+        "svg.fonttype": "none",
+        "svg.hashsalt": "headstart",  # equal plots are equal files
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def adaptation_curves(
+    curves: Mapping[str, Curve],
+    *,
+    title: str = "",
+    games: str = "games played of this game",
+    score: str = "score",
+    levels: Mapping[str, float] | None = None,
+) -> Figure:
+    """Strength against experience: interquartile means with their 95 % intervals as bands, 0 games at the left.
+
+    **Arguments:**
+
+    - `games`, `score`: what the axes say.
+    - `levels`: dashed lines to compare with, such as the opponents' own scores.
+
+    **Raises:** `BadData` for no curve, or more than the palette tells apart.
+    """
+    _check_number(len(curves))
+    with style():
+        figure, axes = _blank(height=4.4, title=title)
+        for (name, curve), colour, marker in zip(curves.items(), PALETTE, MARKERS, strict=False):
+            estimates = curve.estimates
+            low, high = np.transpose([point.interval or (point.value, point.value) for point in estimates])
+            means = [point.value for point in estimates]
+            axes.fill_between(curve.games, low, high, color=colour, alpha=0.18, linewidth=0)
+            axes.plot(curve.games, means, color=colour, marker=marker, markersize=5, linewidth=2, label=name)
+            if len(curve.games) == 1:  # a band of one point is invisible
+                axes.vlines(curve.games, low, high, color=colour, linewidth=2)
+        for name, level in (levels or {}).items():
+            axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(
+                name, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
+            )
+        most = max(int(curve.games[-1]) for curve in curves.values())
+        _logarithmic_with_zero(axes, most, any(curve.games[0] == 0 for curve in curves.values()))
+        axes.set(xlabel=games, ylabel=score)
+        axes.grid(axis="y")
+        figure.legend(loc="outside lower center", ncols=min(len(curves), 4))
+    return figure
+
+
+def arms(scores: Mapping[str, Scores], *, title: str = "", score: str = "score") -> Figure:
+    """Arms side by side: bars for interquartile means, lines for their 95 % intervals, a dot for each single task.
+
+    **Arguments:**
+
+    - `scores`: `[seeds, tasks]` by arm, drawn from top to bottom.
+
+    **Raises:** `BadData` for no arm, more than the palette tells apart, or scores of another shape.
+    """
+    _check_number(len(scores))
+    with style():
+        figure, axes = _blank(height=1.5 + 0.62 * len(scores), title=title)
+        for row, (values, colour) in enumerate(zip(scores.values(), PALETTE, strict=False)):
+            found, tasks = estimate(values), np.mean(np.asarray(values, dtype=float), axis=0)
+            axes.barh(row, found.value, height=0.62, color=colour, alpha=0.35)
+            axes.vlines(found.value, row - 0.31, row + 0.31, color=colour, linewidth=2.5)
+            # Spread by the golden ratio: even, without chance, and neighbours in the order of tasks stay apart.
+            spread = row + 0.44 * ((np.arange(len(tasks)) * 0.6180339887) % 1 - 0.5)
+            axes.scatter(tasks, spread, s=14, color=colour, alpha=0.75, linewidths=0, zorder=3)
+            if found.interval is not None:
+                axes.hlines(row, *found.interval, color=INK, linewidth=2.5, zorder=4)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(scores)), list(scores))
+        axes.tick_params(axis="y", length=0)
+        axes.invert_yaxis()
+        axes.spines["left"].set_visible(False)
+        axes.set(xlabel=f"{score} (line: 95 % interval; dots: single tasks)")
+        axes.grid(axis="x")
+    return figure
+
+
+def _blank(*, height: float, title: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title)
+    return figure, axes
+
+
+def _logarithmic_with_zero(axes: Axes, most: int, from_zero: bool) -> None:
+    from matplotlib.ticker import NullLocator
+
+    # Straight between 0 and 1, logarithmic beyond: nothing lies in between, as games are counted in ones.
+    axes.set_xscale("symlog", linthresh=1, linscale=0.6)
+    ticks = [*([0] if from_zero else []), *(10**power for power in range(len(str(max(most, 1)))))]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlim(-0.15 if from_zero else 0.9, max(most, 1) * 1.25)
+
+
+def _check_number(count: int) -> None:
+    if not 0 < count <= len(PALETTE):
+        raise BadData(f"a plot shows 1 to {len(PALETTE)} arms, not {count}; split it into several.")
