@@ -250,6 +250,6 @@ def _end(file: IO[bytes], done: int) -> int:
     return end
 
 
-def _number(value: np.ndarray) -> float | int | bool | None:
+def _number(value: np.generic | np.ndarray) -> float | int | bool | None:
     plain = np.asarray(value).item()
     return plain if math.isfinite(plain) else None
