@@ -3,6 +3,8 @@
 Scores come as `[seeds, tasks]`, a curve's as `[seeds, tasks, points]`. Several tasks and few seeds are summarised by
 the interquartile mean with a stratified bootstrap interval: Agarwal et al. 2021, "Deep Reinforcement Learning at the
 Edge of the Statistical Precipice". A single run has no interval, and none is made up for it.
+
+`scipy.stats` takes seconds to import, so it is imported by whoever first needs it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from headstart.errors import BadData, UsageError
 
@@ -67,6 +68,8 @@ def interquartile_mean(scores: Scores) -> float:
 
     **Raises:** `BadData` for no scores, or scores that are not finite.
     """
+    from scipy import stats
+
     return float(stats.trim_mean(_finite(scores).ravel(), 0.25))
 
 
@@ -257,6 +260,8 @@ def _table(scores: Scores) -> np.ndarray:
 
 def _interval(arms: np.ndarray, *, across: str) -> tuple[float, float] | None:
     """Of the interquartile mean of one arm, or of the difference of two: `[seeds, tasks, arms]`."""
+    from scipy import stats
+
     seeds, tasks, _ = arms.shape
     drawn, strata = (seeds, tasks) if across == "runs" else (tasks, 1)
     if drawn == 1:

@@ -1,0 +1,26 @@
+"""A study's page says what was claimed, found and run."""
+
+from headstart.studies.page import page
+from headstart.studies.study import Arm, Paper, Result, Verdict
+
+
+def test_the_page_says_what_was_claimed_found_and_run():
+    single, several = Arm.of([[0.5, 1.0]]), Arm.of([[0.0, 0.1], [0.2, 0.3]])
+    found = Result(
+        study="words",
+        claim="Words help.",
+        paper=Paper("oh2017zero", ("figure 3",)),
+        arms={f"arm {at}": several for at in range(9)} | {"once": single},
+        verdicts=(Verdict("better", True, 0.75, 0.25), Verdict("control fails", "undecided", 0.5, 0.125)),
+        seconds=1.5,
+        seed=7,
+        versions={"jax": "0.7"},
+        device={"backend": "cpu"},
+        command="headstart study words --quick",
+        commit="abc123",
+    )
+    report = page(found)
+    html = report.html()
+    said = ["words: undecided", "Words help.", "0.750", "0.125", "n/a (1 run)", "oh2017zero (figure 3)", "abc123"]
+    assert [words for words in said if words not in html] == []
+    assert [name for name, _ in report.images] == ["arms-1", "arms-2"]
