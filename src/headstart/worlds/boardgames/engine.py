@@ -124,9 +124,9 @@ def _ways(game: Game) -> Bool[Array, "8"]:
 def _chains(game: Game, start: Bits, through: Bits, wall: Bits) -> tuple[Bits, Bits]:
     """From `start`, the unbroken runs through `through` in each direction `[8]`, and where in `wall` each run ends."""
     through, wall = through.where(_ways(game)), wall.where(_ways(game))
-    chain = game.shape.step(start) & through
-    for _ in range(STRIDE - 3):
-        chain = chain | (game.shape.step(chain) & through)
+    # A loop, not its unrolling: the compiler would copy the earlier steps of the chain into every later one.
+    grow = lambda _, chain: chain | (game.shape.step(chain) & through)
+    chain = jax.lax.fori_loop(0, STRIDE - 3, grow, game.shape.step(start) & through)
     return chain, game.shape.step(chain) & wall
 
 
@@ -148,10 +148,8 @@ def placeable(game: Game, own: Bits, enemy: Bits) -> Bits:
 
 def has_line(game: Game, own: Bits) -> Bool[Array, ""]:
     """Whether `own` has `length` stones or more in a row along a direction that counts."""
-    run = own.where(game.axes)
-    for distance in range(1, STRIDE):
-        run = (own & game.shape.step(run, axes=AXES)).where(distance < game.length, run)
-    return jnp.any(run.any())
+    longer = lambda distance, run: (own & game.shape.step(run, axes=AXES)).where(distance < game.length, run)
+    return jnp.any(jax.lax.fori_loop(1, STRIDE, longer, own.where(game.axes)).any())
 
 
 def is_joined(game: Game, own: Bits, colour: Int[Array, ""], *, ask: Bool[Array, ""]) -> Bool[Array, ""]:
