@@ -14,9 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from headstart import run as running
-from headstart.core.process import AbstractProcess
+from headstart.core.network import AbstractNetwork
+from headstart.core.process import AbstractProcess, Online
+from headstart.core.types import Outcome, Output, Task
+from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import HeadstartError
-from headstart.progress import Quiet
+from headstart.progress import observer
 
 
 class TinyState(eqx.Module):
@@ -70,7 +73,51 @@ class Slow(Plain):
         return Tiny.step(self, state, key=key)
 
 
-PROCESSES = {"tiny": Tiny, "slow": Slow}
+class Walk(AbstractWorld):
+    """A random walk between two ends, of which the right one pays."""
+
+    @property
+    def actions(self):
+        return Discrete(2)
+
+    def task(self, *, key):
+        return Task()
+
+    def reset(self, task, *, key):
+        place = jax.random.uniform(key, (1,), minval=-0.5, maxval=0.5)
+        return place, place
+
+    def step(self, state, task, action, *, key):
+        place = state + 0.2 * (2 * action - 1) + 0.1 * jax.random.normal(key, (1,))
+        over = jnp.abs(place[0]) > 1
+        reward = jnp.where(place[0] > 1, 1.0, 0.0)
+        return place, Outcome(place, reward, 1.0 - over, over)
+
+
+class Values(AbstractNetwork):
+    """Action values by a small perceptron."""
+
+    body: eqx.nn.MLP
+
+    def __init__(self, key):
+        self.body = eqx.nn.MLP(1, 2, 16, 1, key=key)
+
+    def initial(self):
+        return None
+
+    def __call__(self, percept, memory):
+        return Output(self.body(percept.observation)), None
+
+
+def dqn():
+    """DQN, whose state holds a replay and the moments of an optimiser."""
+    from headstart.scratch.dqn import DQN
+
+    learner = DQN(capacity=1024, segment=4, batch=8, warmup=64, explore=500, period=20)
+    return Online(Walk(), Values, learner, lanes=8, length=4)
+
+
+PROCESSES = {"tiny": Tiny, "slow": Slow, "dqn": dqn}
 
 
 def main(arguments=None):
@@ -79,6 +126,7 @@ def main(arguments=None):
     parser.add_argument("directory")
     parser.add_argument("iterations", type=int)
     parser.add_argument("--die-at-sync", type=int, default=0)
+    parser.add_argument("--progress", action="store_true")
     asked = parser.parse_args(arguments)
     if asked.die_at_sync:
         sync, calls = os.fsync, iter(range(1, asked.die_at_sync))
@@ -92,7 +140,7 @@ def main(arguments=None):
             seed=3,
             every=16,
             chunk=8,
-            observer=Quiet(),
+            observer=observer(quiet=not asked.progress),
         )
     except HeadstartError as error:
         print(error, file=sys.stderr)

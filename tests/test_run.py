@@ -59,10 +59,14 @@ def contents(directory):
 
 
 @pytest.fixture(scope="module")
-def command():
+def command(tmp_path_factory):
     """Start `resumable.main` as a process of its own, from a server that has imported everything already."""
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent))
+    patch.setenv(
+        "JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled"))
+    )  # each process compiles the same
+    patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["resumable"])
 
@@ -119,6 +123,14 @@ def test_killed_at_any_moment_ends_in_the_same_bits(tmp_path, command):
     kill_until_done(command, "tiny", tmp_path / "killed", 200, syncs=(3, 10, 14))
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert iterations_of(tmp_path / "killed") == list(range(1, 201))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learner", ["dqn"])
+def test_learners_killed_at_any_moment_end_in_the_same_bits(tmp_path, command, learner):
+    assert end(command(tmp_path / "whole", name=learner, iterations=64)) == 0
+    kill_until_done(command, learner, tmp_path / "killed", 64, syncs=(9,))
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 def test_killed_between_checkpoints_loses_no_row_and_doubles_none(tmp_path):
@@ -363,7 +375,9 @@ def test_losses_that_stay_not_finite_end_the_run(tmp_path):
 
 
 def test_skipped_updates_count_and_a_good_one_forgives(tmp_path):
-    after = _After(tmp_path, 100, 0, 10, 2, 3, rundir.Metrics(tmp_path, 0, print), [], Listener(), Interrupts())
+    rows = rundir.Metrics(tmp_path, 0, print)
+    after = _After(tmp_path, 100, 0, 10, 2, 3, rows, [], Listener(), Interrupts())
+    rows.close()
     skipped = lambda *flags: {"ppo/skipped": np.array(flags), "episode/return": np.full(len(flags), np.nan)}
     after._judge(4, skipped(1, 1, 0, 1))
     with pytest.raises(NumericalStop, match="3 iterations in a row"):

@@ -7,13 +7,22 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 __all__ = ["AbstractObserver", "Bar", "JSONLines", "Lines", "Quiet", "observer"]
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Where text goes."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> None: ...
 
 
 class AbstractObserver(abc.ABC):
@@ -113,7 +122,7 @@ class Bar(AbstractObserver):
 class Lines(AbstractObserver):
     """A plain line about every ten seconds, for logs and pipes."""
 
-    def __init__(self, pace: Pace, stream: IO[str] | None = None, every: float = 10.0):
+    def __init__(self, pace: Pace, stream: Stream | None = None, every: float = 10.0):
         """`every` is in seconds."""
         self.pace, self.stream, self.every = pace, stream or sys.stderr, every
 
@@ -146,7 +155,7 @@ class Lines(AbstractObserver):
 class JSONLines(AbstractObserver):
     """One JSON object a line on standard output, pure ASCII: `{"event": "advance", "done": 32, ...}`."""
 
-    def __init__(self, stream: IO[str] | None = None):
+    def __init__(self, stream: Stream | None = None):
         self.stream = stream or sys.stdout
 
     def begin(self, about: Mapping[str, Any], done: int, total: int) -> None:
