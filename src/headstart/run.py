@@ -168,7 +168,7 @@ class _After:
 
 def _wrong(name: str, value: np.generic | np.ndarray) -> bool:
     if name.endswith("/skipped"):
-        return bool(value > 0)
+        return float(value) > 0
     return not name.startswith("episode/") and not bool(np.isfinite(value))
 
 
