@@ -1,0 +1,203 @@
+"""`Hosted`: the same learner around environments that live in ordinary Python.
+
+The loop is here and knows only `AbstractHost`: a batch of environments that says of every step what truly followed
+*and* where each lane stands now. Gymnasium's half, with its autoreset modes and its spaces, is a host in
+`headstart.worlds.adapters.gymnasium`, so that `core` imports no environment library and another one is another host.
+
+Acting and learning are jitted; stepping is plain Python, not a callback from inside a compiled program: a callback
+cannot be vmapped, buries an environment's exception and hides its state.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, PyTree
+
+from headstart.core.learner import AbstractLearner, LearnerState
+from headstart.core.network import AbstractNetwork, Memory, blank
+from headstart.core.process import AbstractProcess, Tally
+from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
+from headstart.core.world import Box, Discrete
+
+__all__ = ["AbstractHost", "Answer", "Hosted", "HostedState", "Sight"]
+
+
+class Sight(eqx.Module):
+    """What every lane sees at one moment: NumPy leaves `[B, ...]`."""
+
+    observation: PyTree[Any]
+    goal: PyTree[Any] | None = None
+    legal: Any = None
+
+
+class Answer(eqx.Module):
+    """What followed from one action in every lane: NumPy leaves `[B, ...]`.
+
+    `after` is the true successor; `now` is where the lane stands, which is a fresh episode where `last`.
+    """
+
+    reward: Any
+    discount: Any
+    last: Any
+    after: Sight
+    now: Sight
+
+
+class AbstractHost(abc.ABC):
+    """Environments side by side, stepped in Python. Unlike all else in `core` it changes as it is used."""
+
+    lanes: int
+    actions: Discrete | Box
+    clock: int = -1
+    """Steps since `begin`; −1 before it."""
+
+    @abc.abstractmethod
+    def begin(self, seed: int) -> Sight:
+        """Start an episode in every lane, and set the clock to 0."""
+
+    @abc.abstractmethod
+    def step(self, action: Any) -> Answer:
+        """One step in every lane, and a fresh episode where one ended. A lane never spends a step on its reset.
+
+        **Raises:** `BadData` naming lane, step and field when an environment raises or answers what is not finite.
+        """
+
+    def metrics(self) -> dict[str, float]:
+        """What else there is to report, such as restarts. Always the same names."""
+        return {}
+
+
+class HostedState(eqx.Module):
+    """What `Hosted` carries. The environments themselves are *not* in it, nor in a checkpoint of it.
+
+    `clock` is the host's when this state was made. Where they differ, as after a resume, every lane starts a new
+    episode: the learner goes on exactly, the episodes in progress are given up.
+    """
+
+    learner: LearnerState
+    percept: Percept
+    memory: Memory
+    tally: Tally
+    clock: Int[Array, ""]
+
+
+class Hosted(AbstractProcess):
+    """`length` steps in every lane of a host, then one update of the learner.
+
+    **Arguments:**
+
+    - `host`: the environments. A source cannot stage them: they are no world.
+    - `network`: a function from a key to a fresh network.
+    - `learner`: who learns.
+    - `length`: steps in each lane between updates.
+    """
+
+    compiled: ClassVar[bool] = False
+
+    host: AbstractHost
+    network: Callable[[Key], AbstractNetwork]
+    learner: AbstractLearner
+    length: int = 32
+
+    def init(self, *, key: Key) -> HostedState:
+        network_key, learner_key, lanes_key = jax.random.split(key, 3)
+        network = self.network(network_key)
+        percept, memory = self._begin(network, key=lanes_key)
+        learner = self.learner.init(network, self._example(percept, network), key=learner_key)
+        return HostedState(learner, percept, memory, Tally.zero(self.host.lanes), jnp.asarray(self.host.clock))
+
+    def step(self, state: HostedState, *, key: Key) -> tuple[HostedState, Metrics]:
+        collect_key, update_key, begin_key = (*jax.random.split(key), jax.random.fold_in(key, 2))
+        percept, memory, tally = state.percept, state.memory, state.tally
+        if int(state.clock) != self.host.clock:
+            percept, memory = self._begin(state.learner.network, key=begin_key)
+            tally = Tally.zero(self.host.lanes)
+        percept, memory, rollout = self.collect(state.learner, percept, memory, key=collect_key)
+        learner, tally, metrics = _update(self.learner, state.learner, tally, rollout, update_key)
+        state = HostedState(learner, percept, memory, tally, jnp.asarray(self.host.clock))
+        return state, metrics | {name: jnp.asarray(value) for name, value in self.host.metrics().items()}
+
+    def collect(
+        self, learner: LearnerState, percept: Percept, memory: Memory, *, key: Key
+    ) -> tuple[Percept, Memory, Rollout]:
+        """Where the lanes stand after `length` steps, and the rollout `[length, B]`, as `core.collect` records it."""
+        steps = []
+        for step_key in jax.random.split(key, self.length):
+            # The same keys as in `core.collect`, so that the same agent does the same.
+            act_key, _, _ = jax.random.split(step_key, 3)
+            choice, before, memory = _act(self.learner, learner, percept, memory, act_key)
+            action = jax.device_get(choice.action)
+            answer = self.host.step(action)
+            answered = {"action": action, "reward": answer.reward, "discount": answer.discount}
+            after = _percept(answer.after, np.zeros_like(answer.last), **answered)
+            steps.append(
+                Step(
+                    percept=percept,
+                    action=choice.action,
+                    reward=jnp.asarray(answer.reward),
+                    discount=jnp.asarray(answer.discount),
+                    last=jnp.asarray(answer.last),
+                    after=after,
+                    notes=choice.notes | {"memory": before, "memory_after": memory},
+                )
+            )
+            percept = _percept(answer.now, answer.last, **_forget(answered, answer.last))
+        rollout = jax.tree.map(lambda *moments: np.stack(moments), *jax.device_get(steps))
+        return percept, memory, rollout
+
+    def _begin(self, network: AbstractNetwork, *, key: Key) -> tuple[Percept, Memory]:
+        sight = self.host.begin(int(jax.random.randint(key, (), 0, 2**30)))
+        lanes = self.host.lanes
+        spread = lambda leaf: jnp.broadcast_to(leaf, (lanes, *jnp.shape(leaf)))
+        action = jax.tree.map(lambda leaf: np.asarray(spread(leaf)), self.host.actions.zero())
+        nothing = np.zeros(lanes, np.float32)
+        percept = _percept(sight, np.ones(lanes, bool), action=action, reward=nothing, discount=nothing)
+        return percept, jax.tree.map(spread, network.initial())
+
+    def _example(self, percept: Percept, network: AbstractNetwork) -> Step:
+        percept = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), percept)
+        memory = network.initial()
+        scalar, flag = jnp.zeros(()), jnp.array(False)
+        notes = {"memory": memory, "memory_after": memory}
+        return Step(percept, self.host.actions.zero(), scalar, scalar, flag, percept, notes=notes)
+
+
+def _percept(sight: Sight, first: Any, *, action: Any, reward: Any, discount: Any) -> Percept:
+    """Plain NumPy in, JAX arrays out: what the jitted half and a checkpoint both take."""
+    fields = {"observation": sight.observation, "goal": sight.goal, "legal": sight.legal, "first": first}
+    return Percept(**jax.tree.map(jnp.asarray, fields | {"action": action, "reward": reward, "discount": discount}))
+
+
+def _forget(answered: dict[str, Any], last: Any) -> dict[str, Any]:
+    """What the first moment of an episode tells of the step before: nothing."""
+    wide = lambda leaf: last.reshape(-1, *[1] * (leaf.ndim - 1))
+    return jax.tree.map(lambda leaf: np.where(wide(leaf), np.zeros_like(leaf), leaf), answered)
+
+
+@eqx.filter_jit
+def _act(
+    learner: AbstractLearner, state: LearnerState, percept: Percept, memory: Memory, key: Key
+) -> tuple[Choice, Memory, Memory]:
+    """The choices, the memories on entering the moment and those on leaving it."""
+    keys = jax.random.split(key, percept.first.shape[0])
+    memory = jax.vmap(blank, in_axes=(None, 0, 0))(state.network, memory, percept.first)
+    choice, after = jax.vmap(lambda percept, memory, key: learner.act(state, percept, memory, key=key))(
+        percept, memory, keys
+    )
+    return choice, memory, after
+
+
+@eqx.filter_jit
+def _update(
+    learner: AbstractLearner, state: LearnerState, tally: Tally, rollout: Rollout, key: Key
+) -> tuple[LearnerState, Tally, Metrics]:
+    state, metrics = learner.update(state, jax.tree.map(jnp.asarray, rollout), key=key)
+    tally, episodes = tally.count(rollout)
+    return state, tally, metrics | episodes
