@@ -109,6 +109,7 @@ def perceive(
         demonstration=task.demonstration,
         legal=world.legal(state, task),
         action=action,
-        reward=reward,
-        discount=discount,
+        # An explicit type: a world's `1.0 - over` is weakly typed, and would have the second chunk compiled anew.
+        reward=jnp.asarray(reward, jnp.float32),
+        discount=jnp.asarray(discount, jnp.float32),
     )
