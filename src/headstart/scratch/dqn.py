@@ -147,7 +147,8 @@ class DQN(AbstractLearner):
         gradients, metrics = jax.grad(self._loss, has_aux=True)(learns, rests, batch, targets, loss_key)
 
         norms = [optax.tree.norm(gradient) for gradient in gradients]
-        finite = jnp.isfinite(norms[0]) & jnp.isfinite(norms[1])
+        # The loss too: Huber turns an infinite error into a gradient of 1, and would learn from it.
+        finite = jnp.isfinite(norms[0]) & jnp.isfinite(norms[1]) & jnp.isfinite(metrics["dqn/loss"])
         keep = lambda new, old: jnp.where(finite, new, old)
         moved, optimisers = [], []
         for part, rest, gradient, optimiser in zip(learns, rests, gradients, state.optimisers, strict=True):
