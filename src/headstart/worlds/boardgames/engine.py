@@ -33,7 +33,14 @@ _CAPTURE = ("none", "flip", "custody")
 _WINNING = ("line", "connect", "most")
 
 #: What each plane of an observation shows.
-PLANES = ("own stones", "enemy stones", "cells of the board", "mover is colour 1", "mover places again after this")
+PLANES = (
+    "own stones",
+    "enemy stones",
+    "cells of the board",
+    "the mover is colour 1",
+    "the mover places again after this",
+    "the edges are joined",
+)
 
 
 class Game(eqx.Module):
@@ -179,7 +186,8 @@ class BoardGames(AbstractTwoPlayerWorld):
     - `canvas`: the side of the square on which boards are shown; at least every game's rows and columns. A smaller
       canvas costs an agent less.
 
-    Observations are `[canvas, canvas, 5]` Booleans (see `PLANES`), always from the side of the player about to move.
+    Observations are `[canvas, canvas, 6]` Booleans (see `PLANES`), always from the side of the player about to move:
+    what can be seen of a board, its shape included, while all other rules are only in the words.
     Rewards are 1 for a win, −1 for a loss and 0 for a draw, to the player who just moved.
     """
 
@@ -208,7 +216,7 @@ class BoardGames(AbstractTwoPlayerWorld):
         paraphrase = jax.random.randint(key, (), 0, self.words.shape[1])
         return Task(parameters=game, instruction=self.words[index, paraphrase].astype(jnp.int32))
 
-    def reset(self, task: Task, *, key: Key) -> tuple[Position, Bool[Array, "canvas canvas 5"]]:
+    def reset(self, task: Task, *, key: Key) -> tuple[Position, Bool[Array, "canvas canvas 6"]]:
         game: Game = task.parameters
         zero = jnp.zeros((), jnp.int32)
         position = Position(
@@ -280,9 +288,9 @@ class BoardGames(AbstractTwoPlayerWorld):
         reward = jnp.where(won, 1, lead) * jnp.where(game.misere, -1, 1)
         return reward.astype(jnp.float32), won | stuck
 
-    def _show(self, position: Position, game: Game) -> Bool[Array, "canvas canvas 5"]:
+    def _show(self, position: Position, game: Game) -> Bool[Array, "canvas canvas 6"]:
         sets = [position.own, position.enemy, game.board]
-        flags = [position.colour == 1, position.remaining > 1]
+        flags = [position.colour == 1, position.remaining > 1, game.shape.torus]
         planes = [cells.cells(self.canvas) for cells in sets]
         planes += [jnp.broadcast_to(flag, (self.canvas, self.canvas)) for flag in flags]
         return jnp.stack(planes, axis=-1)

@@ -1,0 +1,1 @@
+"""Learning from being told: text encoders and instruction following."""
