@@ -5,6 +5,8 @@ Anything else that escapes is a bug of ours, shown with its traceback and exit c
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "StorageError",
     "UsageError",
     "require",
+    "unknown",
 ]
 
 
@@ -86,3 +89,19 @@ def require(module: str, extra: str):
         raise MissingExtra(
             f"{module} is not available ({error}); install it with:  pip install 'headstart-rl[{extra}]'"
         ) from error
+
+
+def unknown(kind: str, name: str, choices: Iterable[str]) -> UsageError:
+    """The error for a name that is none of the `choices`: it names the nearest, or all where none is near.
+
+    **Arguments:**
+
+    - `kind`: what is named, such as `"recipe"`.
+    """
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1)
+    shown = name if len(name) <= 60 else f"{name[:57]}..."
+    return UsageError(
+        f"there is no {kind} {shown!r}; "
+        + (f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none yet'}.")
+    )
