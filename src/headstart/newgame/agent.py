@@ -101,6 +101,7 @@ class UniversalAgent(AbstractNetwork):
             heard = jnp.any(percept.instruction > 0)
             memory = Recollection(memory.evidence, memory.count, jnp.where(heard, told, guessed))
             features = {"told": told, "guessed": guessed, "heard": heard}
+        assert percept.legal is not None
         logits, value = self.board(sight.board, percept.legal, memory.context)
         return Output(Categorical(logits, percept.legal), value, features), memory
 

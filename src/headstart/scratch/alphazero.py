@@ -33,7 +33,9 @@ from jaxtyping import Array, Float
 
 from headstart.core.collect import Lanes, begin, collect_lanes
 from headstart.core.network import AbstractNetwork, Memory, unroll
+from headstart.core.optimise import descend, prepare
 from headstart.core.process import AbstractProcess
+from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
 from headstart.core.world import AbstractTwoPlayerWorld, perceive
@@ -42,10 +44,11 @@ __all__ = ["AlphaZero", "AlphaZeroState", "search"]
 
 
 class AlphaZeroState(eqx.Module):
-    """What evolves: the network and its optimiser, and the games in progress."""
+    """What evolves: who learns, one optimiser for the network and one for the source, and the games in progress."""
 
     network: AbstractNetwork
-    optimiser: optax.OptState
+    source: AbstractSource
+    optimisers: tuple[optax.OptState, ...]
     lanes: Lanes
 
 
@@ -97,13 +100,12 @@ class AlphaZero(AbstractProcess):
 
     def resume(self, network: AbstractNetwork, *, key: Key) -> AlphaZeroState:
         """The state of a process that goes on from a network that has already learned."""
-        world = cast(AbstractTwoPlayerWorld, self.source.stage(self.world))
-        optimiser = self.optimiser.init(eqx.filter(network, eqx.is_inexact_array))
-        return AlphaZeroState(network, optimiser, begin(world, network, self.lanes, key=key))
+        lanes = begin(self._stage(self.source), network, self.lanes, key=key)
+        return AlphaZeroState(network, self.source, prepare(self.optimiser, (network, self.source)), lanes)
 
     def step(self, state: AlphaZeroState, *, key: Key) -> tuple[AlphaZeroState, Metrics]:
-        play_key, learn_key = jax.random.split(key)
-        world = cast(AbstractTwoPlayerWorld, self.source.stage(self.world))
+        play_key, observe_key, learn_key = jax.random.split(key, 3)
+        world = self._stage(state.source)
 
         def decide(lanes: Lanes, *, key: Key) -> tuple[Choice, Memory]:
             return search(
@@ -117,52 +119,53 @@ class AlphaZero(AbstractProcess):
             )
 
         lanes, rollout = collect_lanes(world, state.network, decide, state.lanes, self.length, key=play_key)
+        source = state.source.observe(rollout, state.network, key=observe_key)
         rollout = _with_returns(rollout, state.network, self.trace)
-        network, optimiser, metrics = self._learn(state.network, state.optimiser, rollout, key=learn_key)
+        state, metrics = self._learn(
+            AlphaZeroState(state.network, source, state.optimisers, lanes), rollout, key=learn_key
+        )
         played = {"game/count": jnp.sum(rollout.discount == 0), "game/draws": _share_of_draws(rollout)}
-        return AlphaZeroState(network, optimiser, lanes), metrics | played
+        return state, metrics | played
 
-    def _learn(
-        self, network: AbstractNetwork, optimiser: optax.OptState, rollout: Rollout, *, key: Key
-    ) -> tuple[AbstractNetwork, optax.OptState, Metrics]:
+    def _stage(self, source: AbstractSource) -> AbstractTwoPlayerWorld:
+        return cast(AbstractTwoPlayerWorld, source.stage(self.world))
+
+    def _learn(self, state: AlphaZeroState, rollout: Rollout, *, key: Key) -> tuple[AlphaZeroState, Metrics]:
         stretches = jax.tree.map(lambda leaf: _cut(leaf, self.horizon), rollout)
         total, size = self.lanes * self.length // self.horizon, self.minibatch // self.horizon
-        count = total // size
-        static = eqx.partition(network, eqx.is_inexact_array)[1]
 
-        def one(carry, inputs):
-            arrays, optimiser = carry
-            chosen, key = inputs
+        def one(state: AlphaZeroState, drawn) -> tuple[AlphaZeroState, Metrics]:
+            chosen, key = drawn
+            rewrite_key, loss_key = jax.random.split(key)
             batch = jax.tree.map(lambda leaf: leaf[:, chosen], stretches)
-            current = eqx.combine(arrays, static)
-            batch = self.source.rewrite(batch, current, key=key)
-            gradients, metrics = jax.grad(self._loss, has_aux=True)(arrays, static, batch, key)
-            norm = optax.tree.norm(gradients)
-            updates, fresh = self.optimiser.update(gradients, optimiser, arrays)
-            finite = jnp.isfinite(norm)
-            keep = lambda new, old: jnp.where(finite, new, old)
-            arrays = jax.tree.map(keep, optax.apply_updates(arrays, updates), arrays)
-            optimiser = jax.tree.map(keep, fresh, optimiser)
-            return (arrays, optimiser), metrics | {"alphazero/gradient": norm, "alphazero/skipped": ~finite}
+            batch = state.source.rewrite(batch, state.network, key=rewrite_key)
+            (network, source), optimisers, descent = descend(
+                lambda parts: self._loss(parts, batch, loss_key),
+                (state.network, state.source),
+                self.optimiser,
+                state.optimisers,
+            )
+            reported = {
+                "alphazero/gradient": descent.gradient,
+                "alphazero/skipped": (~descent.made).astype(jnp.float32),
+            }
+            return AlphaZeroState(network, source, optimisers, state.lanes), descent.metrics | reported
 
-        orders, keys = jax.random.split(key)
-        order = jax.vmap(lambda key: jax.random.permutation(key, total))(jax.random.split(orders, self.passes))
-        chosen = order.reshape(self.passes * count, size)
-        arrays = eqx.filter(network, eqx.is_inexact_array)
-        (arrays, optimiser), metrics = jax.lax.scan(
-            one, (arrays, optimiser), (chosen, jax.random.split(keys, self.passes * count))
-        )
-        return eqx.combine(arrays, static), optimiser, jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), metrics)
+        order_key, loss_key = jax.random.split(key)
+        shuffle = lambda key: jax.random.permutation(key, total)[: total // size * size]
+        order = jax.vmap(shuffle)(jax.random.split(order_key, self.passes)).reshape(-1, size)
+        state, metrics = scan(one, state, (order, jax.random.split(loss_key, order.shape[0])))
+        return state, jax.tree.map(jnp.mean, metrics)
 
-    def _loss(self, arrays: AbstractNetwork, static: AbstractNetwork, batch: Step, key: Key):
-        network = eqx.combine(arrays, static)
+    def _loss(self, parts: tuple[AbstractNetwork, AbstractSource], batch: Step, key: Key):
+        network, source = parts
         memory = jax.tree.map(lambda leaf: leaf[0], batch.notes["memory"])
         outputs, _ = jax.vmap(unroll, in_axes=(None, 1, 0), out_axes=(1, 0))(network, batch.percept, memory)
         target = batch.notes["target"]
         policy = -jnp.mean(jnp.sum(target * outputs.policy.log_probs, axis=-1))
         surprise = policy + jnp.mean(jnp.sum(jax.scipy.special.xlogy(target, target), axis=-1))
         value = jnp.mean((outputs.value - batch.notes["return"]) ** 2)
-        extra, reported = self.source.loss(network, batch, outputs, key=key)
+        extra, reported = source.loss(network, batch, outputs, key=key)
         metrics = {"alphazero/policy": surprise, "alphazero/value": value}
         return policy + self.value_weight * value + extra, metrics | reported
 
@@ -254,7 +257,8 @@ def _in_mind(percept: Percept) -> Percept:
 def _with_returns(rollout: Rollout, network: AbstractNetwork, trace: float) -> Rollout:
     """The rollout with `notes["return"]`: G_t = r_t + γ_t ((1 − λ) v_{t+1} + λ G_{t+1}), γ signed as the world says."""
     final = jax.tree.map(lambda leaf: leaf[-1], (rollout.after, rollout.notes["memory_after"]))
-    bootstrap: Float[Array, "B"] = jax.vmap(network)(*final)[0].value
+    bootstrap = jax.vmap(network)(*final)[0].value
+    assert bootstrap is not None
 
     def backwards(carry, moment):
         following, value_next = carry

@@ -24,10 +24,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork, Memory, unroll
+from headstart.core.optimise import descend, prepare
 from headstart.core.replay import Replay
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
@@ -43,7 +44,7 @@ class Learned(eqx.Module):
     network: AbstractNetwork
     target: Frozen[AbstractNetwork]
     source: AbstractSource
-    optimisers: tuple[optax.OptState, optax.OptState]
+    optimisers: tuple[optax.OptState, ...]
     gradients: Int[Array, ""]
 
 
@@ -104,7 +105,7 @@ class DQN(AbstractLearner):
 
     def init(self, network: AbstractNetwork, example: Step, *, key: Key) -> DQNState:
         copy = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True) if eqx.is_array(leaf) else leaf, network)
-        optimisers = (self.optimiser.init(_learns(network)[0]), self.optimiser.init(_learns(self.source)[0]))
+        optimisers = prepare(self.optimiser, (network, self.source))
         learned = Learned(network, Frozen(copy), self.source, optimisers, jnp.zeros((), jnp.int32))
         replay = Replay.create(example, max(self.capacity // self.segment, 1), self.segment)
         return DQNState(learned, replay, jnp.zeros((), jnp.int32))
@@ -142,24 +143,16 @@ class DQN(AbstractLearner):
         sample_key, rewrite_key, loss_key = jax.random.split(key, 3)
         batch = state.source.rewrite(replay.sample(self.batch, key=sample_key), state.network, key=rewrite_key)
         targets = self._targets(state, batch)
-        parts = (state.network, state.source)
-        learns, rests = zip(*(_learns(part) for part in parts), strict=True)
-        gradients, metrics = jax.grad(self._loss, has_aux=True)(learns, rests, batch, targets, loss_key)
-
-        norms = [optax.tree.norm(gradient) for gradient in gradients]
-        # The loss too: Huber turns an infinite error into a gradient of 1, and would learn from it.
-        finite = jnp.isfinite(norms[0]) & jnp.isfinite(norms[1]) & jnp.isfinite(metrics["dqn/loss"])
-        keep = lambda new, old: jnp.where(finite, new, old)
-        moved, optimisers = [], []
-        for part, rest, gradient, optimiser in zip(learns, rests, gradients, state.optimisers, strict=True):
-            updates, fresh = self.optimiser.update(gradient, optimiser, part)
-            moved.append(eqx.combine(jax.tree.map(keep, optax.apply_updates(part, updates), part), rest))
-            optimisers.append(jax.tree.map(keep, fresh, optimiser))
-
-        gradients_done = state.gradients + finite
-        target = self._follow(state.target, moved[0], finite & (gradients_done % self.period == 0))
-        state = Learned(moved[0], target, moved[1], tuple(optimisers), gradients_done)
-        return state, metrics | {"dqn/gradient": norms[0], "dqn/skipped": (~finite).astype(jnp.float32)}
+        (network, source), optimisers, descent = descend(
+            lambda parts: self._loss(parts, batch, targets, loss_key),
+            (state.network, state.source),
+            self.optimiser,
+            state.optimisers,
+        )
+        gradients_done = state.gradients + descent.made
+        target = self._follow(state.target, network, descent.made & (gradients_done % self.period == 0))
+        reported = {"dqn/gradient": descent.gradient, "dqn/skipped": (~descent.made).astype(jnp.float32)}
+        return Learned(network, target, source, optimisers, gradients_done), descent.metrics | reported
 
     def _targets(self, state: Learned, batch: Step) -> Float[Array, "L N"]:
         """y, for every step of the batch."""
@@ -169,8 +162,8 @@ class DQN(AbstractLearner):
         following = jnp.take_along_axis(judged, chosen[..., None], axis=-1)[..., 0]
         return jax.lax.stop_gradient(batch.reward + self.discount * batch.discount * following)
 
-    def _loss(self, learns, rests, batch: Step, targets: Float[Array, "L N"], key: Key):
-        network, source = (eqx.combine(part, rest) for part, rest in zip(learns, rests, strict=True))
+    def _loss(self, parts, batch: Step, targets: Float[Array, "L N"], key: Key):
+        network, source = parts
         memory = jax.tree.map(lambda leaf: leaf[0], batch.notes["memory"])
         outputs, _ = jax.vmap(unroll, in_axes=(None, 1, 0), out_axes=(1, 0))(network, batch.percept, memory)
         taken = jnp.take_along_axis(outputs.policy, batch.action[..., None], axis=-1)[..., 0]
@@ -187,10 +180,3 @@ class DQN(AbstractLearner):
 
 def _best(values: Float[Array, "*batch actions"], legal: Bool[Array, "*batch actions"] | None) -> Int[Array, "*batch"]:
     return jnp.argmax(values if legal is None else jnp.where(legal, values, -jnp.inf), axis=-1)
-
-
-def _learns(part: PyTree) -> tuple[PyTree, PyTree]:
-    """What of a part learns, and the rest: what is `Frozen` never reaches an optimiser."""
-    frozen = lambda leaf: isinstance(leaf, Frozen)
-    spec = jax.tree.map(lambda leaf: not frozen(leaf) and eqx.is_inexact_array(leaf), part, is_leaf=frozen)
-    return eqx.partition(part, spec)

@@ -1,0 +1,167 @@
+"""Networks that suit most worlds: perceptrons, with and without memory.
+
+Each is made from a world and a key, so that a recipe reads as one line: `partial(ActorCritic, world)`. Observations and
+goals may be any pytree of arrays: they are laid end to end.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from headstart.core.network import AbstractNetwork
+from headstart.core.policies import AbstractPolicy, Categorical, Gaussian
+from headstart.core.types import Key, Output, Percept
+from headstart.core.world import AbstractWorld, Box, Discrete
+
+__all__ = ["ActionValues", "ActorCritic", "RecurrentActorCritic", "perceptron"]
+
+
+class ActorCritic(AbstractNetwork):
+    """A policy and a value from two perceptrons that share nothing; remembers nothing.
+
+    **Arguments:**
+
+    - `world`: what is observed, and what can be done.
+    - `width`, `depth`: of the hidden layers.
+    """
+
+    actor: eqx.nn.MLP
+    critic: eqx.nn.MLP
+    head: Head
+
+    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 64, depth: int = 2):
+        actor_key, critic_key = jax.random.split(key)
+        size = _seen(world)
+        self.head = head(world.actions)
+        self.actor = perceptron(size, self.head.size, width, depth, scale=0.01, key=actor_key)
+        self.critic = perceptron(size, 1, width, depth, scale=1.0, key=critic_key)
+
+    def initial(self) -> None:
+        return None
+
+    def __call__(self, percept: Percept, memory: None) -> tuple[Output, None]:
+        seen = flat((percept.observation, percept.goal))
+        return Output(self.head(self.actor(seen), percept), self.critic(seen)[0]), None
+
+
+class RecurrentActorCritic(AbstractNetwork):
+    """A policy and a value from a gated recurrent unit that also hears its last action and what came of it.
+
+    The input of RL² (Duan 2016, section 2.2): observation, last action, last reward and whether an episode ended.
+    """
+
+    embed: eqx.nn.Linear
+    cell: eqx.nn.GRUCell
+    actor: eqx.nn.Linear
+    critic: eqx.nn.Linear
+    head: Head
+    world_actions: Discrete | Box
+
+    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 64):
+        embed_key, cell_key, actor_key, critic_key = jax.random.split(key, 4)
+        self.world_actions, self.head = world.actions, head(world.actions)
+        size = _seen(world) + _action_features(world.actions, world.actions.zero()).size + 2
+        self.embed = eqx.nn.Linear(size, width, key=embed_key)
+        self.cell = eqx.nn.GRUCell(width, width, key=cell_key)
+        self.actor = orthogonal(eqx.nn.Linear(width, self.head.size, key=actor_key), 0.01, key=actor_key)
+        self.critic = orthogonal(eqx.nn.Linear(width, 1, key=critic_key), 1.0, key=critic_key)
+
+    def initial(self) -> Float[Array, "width"]:
+        return jnp.zeros(self.cell.hidden_size)
+
+    def __call__(self, percept: Percept, memory: Float[Array, "width"]) -> tuple[Output, Float[Array, "width"]]:
+        did = _action_features(self.world_actions, percept.action)
+        seen = flat((percept.observation, percept.goal, did, percept.reward, percept.discount))
+        memory = self.cell(jax.nn.relu(self.embed(seen)), memory)
+        return Output(self.head(self.actor(memory), percept), self.critic(memory)[0], memory), memory
+
+
+class ActionValues(AbstractNetwork):
+    """The value of each discrete action, as `Output.policy` `[actions]`; remembers nothing."""
+
+    values: eqx.nn.MLP
+
+    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 64, depth: int = 2):
+        assert isinstance(world.actions, Discrete)
+        self.values = eqx.nn.MLP(_seen(world), world.actions.count, width, depth, key=key)
+
+    def initial(self) -> None:
+        return None
+
+    def __call__(self, percept: Percept, memory: None) -> tuple[Output, None]:
+        return Output(self.values(flat((percept.observation, percept.goal)))), None
+
+
+class Head(eqx.Module):
+    """Turns a vector of `size` numbers into a policy: one leaf for each kind of action."""
+
+    size: eqx.AbstractVar[int]
+
+    def __call__(self, vector: Float[Array, "size"], percept: Percept) -> AbstractPolicy:
+        raise NotImplementedError
+
+
+class CategoricalHead(Head):
+    """Logits of discrete actions, the illegal ones masked."""
+
+    size: int = eqx.field(static=True)
+
+    def __call__(self, vector: Float[Array, "size"], percept: Percept) -> Categorical:
+        return Categorical(vector, percept.legal)
+
+
+class GaussianHead(Head):
+    """Means of real actions, with a standard deviation that is learned but the same everywhere."""
+
+    size: int = eqx.field(static=True)
+    log_std: Float[Array, "size"]
+
+    def __call__(self, vector: Float[Array, "size"], percept: Percept) -> Gaussian:
+        return Gaussian(vector, self.log_std)
+
+
+def head(actions: Discrete | Box) -> Head:
+    """The head for these actions."""
+    if isinstance(actions, Discrete):
+        return CategoricalHead(actions.count)
+    return GaussianHead(actions.low.size, jnp.zeros(actions.low.size))
+
+
+def perceptron(inputs: int, outputs: int, width: int, depth: int, *, scale: float, key: Key) -> eqx.nn.MLP:
+    """A tanh perceptron with orthogonal weights of gain √2, `scale` in the last layer, as is usual for PPO."""
+    net_key, *keys = jax.random.split(key, depth + 2)
+    net = eqx.nn.MLP(inputs, outputs, width, depth, activation=jnp.tanh, key=net_key)
+    gains = [2**0.5] * depth + [scale]
+    layers = tuple(orthogonal(*each) for each in zip(net.layers, gains, keys, strict=True))
+    return eqx.tree_at(lambda net: net.layers, net, layers)
+
+
+def orthogonal(layer: eqx.nn.Linear, gain: float, key: Key) -> eqx.nn.Linear:
+    """The layer with orthogonal weights and no bias to begin with."""
+    weight = jax.nn.initializers.orthogonal(gain)(key, layer.weight.shape)
+    return eqx.tree_at(lambda layer: (layer.weight, layer.bias), layer, (weight, jnp.zeros(layer.weight.shape[0])))
+
+
+def flat(tree: PyTree[Array]) -> Float[Array, "size"]:
+    """Every array of a pytree, end to end."""
+    leaves = [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(tree)]
+    return leaves[0] if len(leaves) == 1 else jnp.concatenate(leaves)
+
+
+def _action_features(actions: Discrete | Box, action: PyTree[Array]) -> Float[Array, "size"]:
+    return jax.nn.one_hot(action, actions.count) if isinstance(actions, Discrete) else action
+
+
+def _seen(world: AbstractWorld) -> int:
+    """How many numbers an observation and a goal hold together."""
+
+    def first(key: Key):
+        task = world.task(key=key)
+        return world.reset(task, key=key)[1], task.goal
+
+    shapes = jax.eval_shape(first, jax.random.key(0))
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))

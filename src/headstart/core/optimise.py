@@ -1,0 +1,67 @@
+"""One gradient step for several parts, each with its own optimiser.
+
+A learner and the source it learns with share a loss but not an optimiser: under one shared gradient-norm clip, even a
+source of weight zero would change the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, PyTree
+
+from headstart.core.types import Frozen, Metrics
+
+__all__ = ["Descent", "descend", "learns", "prepare"]
+
+Parts = tuple[Any, ...]
+
+
+class Descent(eqx.Module):
+    """What a gradient step reports: the loss's own metrics, the gradient norm of the first part, and if it was made."""
+
+    metrics: Metrics
+    gradient: Float[Array, ""]
+    made: Bool[Array, ""]
+
+
+def learns(part: PyTree) -> tuple[PyTree, PyTree]:
+    """What of a part learns, and the rest: what is `Frozen` never reaches an optimiser."""
+    frozen = lambda leaf: isinstance(leaf, Frozen)
+    spec = jax.tree.map(lambda leaf: not frozen(leaf) and eqx.is_inexact_array(leaf), part, is_leaf=frozen)
+    return eqx.partition(part, spec)
+
+
+def prepare(optimiser: optax.GradientTransformation, parts: Parts) -> tuple[optax.OptState, ...]:
+    """The state of the optimiser for each part, before the first step."""
+    return tuple(optimiser.init(learns(part)[0]) for part in parts)
+
+
+def descend(
+    loss: Callable[[Any], tuple[Float[Array, ""], Metrics]],
+    parts: Parts,
+    optimiser: optax.GradientTransformation,
+    states: tuple[optax.OptState, ...],
+) -> tuple[Parts, tuple[optax.OptState, ...], Descent]:
+    """One step down `loss(parts) -> (loss, metrics)`; none at all where the loss or a gradient is not finite."""
+    arrays, rests = zip(*(learns(part) for part in parts), strict=True)
+
+    def of(arrays: Parts):
+        return loss(tuple(eqx.combine(array, rest) for array, rest in zip(arrays, rests, strict=True)))
+
+    (value, metrics), gradients = jax.value_and_grad(of, has_aux=True)(arrays)
+    norms = [optax.tree.norm(gradient) for gradient in gradients]
+    # The loss too: a clipped error can hide an infinite loss behind a finite gradient.
+    finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(jnp.stack(norms)))
+    keep = lambda new, old: jnp.where(finite, new, old)
+    moved, fresh_states = [], []
+    for array, rest, gradient, state in zip(arrays, rests, gradients, states, strict=True):
+        updates, fresh = optimiser.update(gradient, state, array)
+        moved.append(eqx.combine(jax.tree.map(keep, optax.apply_updates(array, updates), array), rest))
+        fresh_states.append(jax.tree.map(keep, fresh, state))
+    return tuple(moved), tuple(fresh_states), Descent(metrics, norms[0], finite)
