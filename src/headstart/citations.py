@@ -1,0 +1,241 @@
+"""What to cite: the BibTeX of precisely what a recipe, study or source is made of."""
+
+from __future__ import annotations
+
+from headstart.errors import unknown
+
+__all__ = ["COMPOSED", "ENTRIES", "bibtex"]
+
+SCORES = ("agarwal2021",)  # every number that is reported with an interval
+PPO = ("schulman2017", "schulman2016")
+DQN = ("mnih2015", "vanhasselt2016")
+ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
+UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014")
+
+COMPOSED: dict[str, tuple[str, ...]] = {
+    "cartpole-ppo": PPO + SCORES,
+    "acrobot-ppo": PPO + SCORES,
+    "cartpole-dqn": DQN + SCORES,
+    "mountaincar-dqn": DQN + SCORES,
+    "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
+    "TaskInference": ("humplik2019",),
+    "PPO": PPO,
+    "DQN": DQN,
+    "AlphaZero": ALPHAZERO,
+    "gymnasium": ("towers2024",),
+    "pgx": ("koyamada2023",),
+}
+"""The keys of what each thing is made of, by its name on the command line."""
+
+
+def bibtex(name: str) -> str:
+    """The entries for a name of `COMPOSED`, or the one of that key.
+
+    **Raises:** `UsageError` with the nearest name, if there is none.
+    """
+    keys = COMPOSED.get(name) or ((name,) if name in ENTRIES else None)
+    if keys is None:
+        raise unknown("recipe, study or source to cite", name, COMPOSED)
+    return "\n".join(f"{_entry(key)}\n" for key in keys)
+
+
+def _entry(key: str) -> str:
+    kind, fields = ENTRIES[key]
+    lines = (f"  {name:<9} = {{{value}}}," for name, value in fields.items())
+    return "\n".join((f"@{kind}{{{key},", *lines, "}"))
+
+
+Entry = tuple[str, dict[str, str]]
+
+
+def _arxiv(identifier: str) -> dict[str, str]:
+    return {"journal": f"arXiv preprint arXiv:{identifier}"}
+
+
+ENTRIES: dict[str, Entry] = {
+    "schulman2017": (
+        "article",
+        {
+            "author": "Schulman, John and Wolski, Filip and Dhariwal, Prafulla and Radford, Alec and Klimov, Oleg",
+            "title": "Proximal Policy Optimization Algorithms",
+            **_arxiv("1707.06347"),
+            "year": "2017",
+        },
+    ),
+    "schulman2016": (
+        "inproceedings",
+        {
+            "author": "Schulman, John and Moritz, Philipp and Levine, Sergey and Jordan, Michael I. and Abbeel, Pieter",
+            "title": "High-Dimensional Continuous Control Using Generalized Advantage Estimation",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2016",
+        },
+    ),
+    "mnih2015": (
+        "article",
+        {
+            "author": "Mnih, Volodymyr and Kavukcuoglu, Koray and Silver, David and Rusu, Andrei A. and Veness, Joel "
+            "and Bellemare, Marc G. and Graves, Alex and Riedmiller, Martin and Fidjeland, Andreas K. and "
+            "Ostrovski, Georg and Petersen, Stig and Beattie, Charles and Sadik, Amir and Antonoglou, Ioannis and "
+            "King, Helen and Kumaran, Dharshan and Wierstra, Daan and Legg, Shane and Hassabis, Demis",
+            "title": "Human-level control through deep reinforcement learning",
+            "journal": "Nature",
+            "volume": "518",
+            "pages": "529--533",
+            "year": "2015",
+        },
+    ),
+    "vanhasselt2016": (
+        "inproceedings",
+        {
+            "author": "van Hasselt, Hado and Guez, Arthur and Silver, David",
+            "title": "Deep Reinforcement Learning with Double {Q}-Learning",
+            "booktitle": "Proceedings of the AAAI Conference on Artificial Intelligence",
+            "volume": "30",
+            "year": "2016",
+        },
+    ),
+    "silver2017": (
+        "article",
+        {
+            "author": "Silver, David and Schrittwieser, Julian and Simonyan, Karen and Antonoglou, Ioannis and "
+            "Huang, Aja and Guez, Arthur and Hubert, Thomas and Baker, Lucas and Lai, Matthew and Bolton, Adrian and "
+            "Chen, Yutian and Lillicrap, Timothy and Hui, Fan and Sifre, Laurent and van den Driessche, George and "
+            "Graepel, Thore and Hassabis, Demis",
+            "title": "Mastering the game of {Go} without human knowledge",
+            "journal": "Nature",
+            "volume": "550",
+            "pages": "354--359",
+            "year": "2017",
+        },
+    ),
+    "silver2018": (
+        "article",
+        {
+            "author": "Silver, David and Hubert, Thomas and Schrittwieser, Julian and Antonoglou, Ioannis and "
+            "Lai, Matthew and Guez, Arthur and Lanctot, Marc and Sifre, Laurent and Kumaran, Dharshan and "
+            "Graepel, Thore and Lillicrap, Timothy and Simonyan, Karen and Hassabis, Demis",
+            "title": "A general reinforcement learning algorithm that masters chess, shogi, and {Go} through self-play",
+            "journal": "Science",
+            "volume": "362",
+            "number": "6419",
+            "pages": "1140--1144",
+            "year": "2018",
+        },
+    ),
+    "danihelka2022": (
+        "inproceedings",
+        {
+            "author": "Danihelka, Ivo and Guez, Arthur and Schrittwieser, Julian and Silver, David",
+            "title": "Policy improvement by planning with {Gumbel}",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2022",
+        },
+    ),
+    "deepmind2020jax": (
+        "misc",
+        {
+            "author": "{DeepMind} and Babuschkin, Igor and Baumli, Kate and Bell, Alison and others",
+            "title": "The {DeepMind} {JAX} Ecosystem",
+            "url": "http://github.com/google-deepmind",
+            "year": "2020",
+        },
+    ),
+    "perez2018": (
+        "inproceedings",
+        {
+            "author": "Perez, Ethan and Strub, Florian and de Vries, Harm and Dumoulin, Vincent and Courville, Aaron",
+            "title": "{FiLM}: Visual Reasoning with a General Conditioning Layer",
+            "booktitle": "Proceedings of the AAAI Conference on Artificial Intelligence",
+            "volume": "32",
+            "year": "2018",
+        },
+    ),
+    "schaul2015": (
+        "inproceedings",
+        {
+            "author": "Schaul, Tom and Horgan, Daniel and Gregor, Karol and Silver, David",
+            "title": "Universal Value Function Approximators",
+            "booktitle": "International Conference on Machine Learning",
+            "series": "Proceedings of Machine Learning Research",
+            "volume": "37",
+            "pages": "1312--1320",
+            "year": "2015",
+        },
+    ),
+    "duan2016": (
+        "article",
+        {
+            "author": "Duan, Yan and Schulman, John and Chen, Xi and Bartlett, Peter L. and Sutskever, Ilya and "
+            "Abbeel, Pieter",
+            "title": "{RL}$^2$: Fast Reinforcement Learning via Slow Reinforcement Learning",
+            **_arxiv("1611.02779"),
+            "year": "2016",
+        },
+    ),
+    "humplik2019": (
+        "article",
+        {
+            "author": "Humplik, Jan and Galashov, Alexandre and Hasenclever, Leonard and Ortega, Pedro A. and "
+            "Teh, Yee Whye and Heess, Nicolas",
+            "title": "Meta reinforcement learning as task inference",
+            **_arxiv("1905.06424"),
+            "year": "2019",
+        },
+    ),
+    "kim2014": (
+        "inproceedings",
+        {
+            "author": "Kim, Yoon",
+            "title": "Convolutional Neural Networks for Sentence Classification",
+            "booktitle": "Proceedings of the 2014 Conference on Empirical Methods in Natural Language Processing",
+            "pages": "1746--1751",
+            "year": "2014",
+        },
+    ),
+    "kurenkov2018": (
+        "article",
+        {
+            "author": "Kurenkov, Andrey",
+            "title": "Reinforcement learning's foundational flaw",
+            "journal": "The Gradient",
+            "url": "https://thegradient.pub/why-rl-is-flawed/",
+            "year": "2018",
+        },
+    ),
+    "koyamada2023": (
+        "inproceedings",
+        {
+            "author": "Koyamada, Sotetsu and Okano, Shinri and Nishimori, Soichiro and Murata, Yu and Habara, Keigo "
+            "and Kita, Haruka and Ishii, Shin",
+            "title": "Pgx: Hardware-Accelerated Parallel Game Simulators for Reinforcement Learning",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "volume": "36",
+            "pages": "45716--45743",
+            "year": "2023",
+        },
+    ),
+    "towers2024": (
+        "article",
+        {
+            "author": "Towers, Mark and Kwiatkowski, Ariel and Terry, Jordan and Balis, John U. and De Cola, Gianluca "
+            "and Deleu, Tristan and Goulão, Manuel and Kallinteris, Andreas and Krimmel, Markus and KG, Arjun and "
+            "Perez-Vicente, Rodrigo and Pierré, Andrea and Schulhoff, Sander and Tai, Jun Jet and Tan, Hannah and "
+            "Younis, Omar G.",
+            "title": "Gymnasium: A Standard Interface for Reinforcement Learning Environments",
+            **_arxiv("2407.17032"),
+            "year": "2024",
+        },
+    ),
+    "agarwal2021": (
+        "inproceedings",
+        {
+            "author": "Agarwal, Rishabh and Schwarzer, Max and Castro, Pablo Samuel and Courville, Aaron and "
+            "Bellemare, Marc G.",
+            "title": "Deep Reinforcement Learning at the Edge of the Statistical Precipice",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "volume": "34",
+            "year": "2021",
+        },
+    ),
+}

@@ -1,0 +1,188 @@
+"""Named agents, one composition each: the shop window.
+
+    recipe = find("cartpole-ppo")
+    state = train(recipe.process, recipe.iterations, key=jax.random.key(0))
+
+A recipe is a function, so that listing them builds nothing and imports little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from headstart.core.process import AbstractProcess, ProcessState
+    from headstart.greedy import Evaluation
+
+__all__ = ["RECIPES", "Recipe", "about", "configuration", "find", "restore"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """An agent in a world, ready to be trained.
+
+    - `process`: what `train` runs.
+    - `iterations`: for how long, so that it learns what it should.
+    - `configuration`: what makes two runs of it the same, as JSON.
+    - `observes`: what the agent may observe, in words.
+    - `steps`: steps of the world in an iteration, all lanes together.
+    - `evaluate`: `(process, state, *, title, episodes, seed)`, how its trained agent is judged;
+      `None` where only a study can.
+    """
+
+    process: AbstractProcess
+    iterations: int
+    configuration: dict[str, Any]
+    observes: str
+    steps: int
+    evaluate: Callable[..., Evaluation] | None = None
+
+
+def cartpole_ppo(iterations: int = 200) -> Recipe:
+    """PPO balances a pole: mean return 475 and more of 500."""
+    from headstart.core.networks import ActorCritic
+    from headstart.core.process import Online
+    from headstart.scratch.ppo import PPO
+    from headstart.worlds.classic_control import CartPole
+
+    world = CartPole()
+    return _online(Online(world, partial(ActorCritic, world), PPO(), lanes=64, length=32), iterations)
+
+
+def cartpole_dqn(iterations: int = 4_000) -> Recipe:
+    """Double DQN balances a pole: mean return 475 and more of 500."""
+    from headstart.core.networks import ActionValues
+    from headstart.core.process import Online
+    from headstart.scratch.dqn import DQN
+    from headstart.worlds.classic_control import CartPole
+
+    world = CartPole()
+    return _online(Online(world, partial(ActionValues, world), DQN(), lanes=16, length=4), iterations)
+
+
+def acrobot_ppo(iterations: int = 300) -> Recipe:
+    """PPO swings a two-link arm up: mean return −100 and better."""
+    from headstart.core.networks import ActorCritic
+    from headstart.core.process import Online
+    from headstart.scratch.ppo import PPO
+    from headstart.worlds.classic_control import Acrobot
+
+    world = Acrobot()
+    return _online(Online(world, partial(ActorCritic, world), PPO(), lanes=64, length=32), iterations)
+
+
+def mountaincar_dqn(iterations: int = 4_000) -> Recipe:
+    """Double DQN drives a weak car out of a valley: mean return −110 and better."""
+    from headstart.core.networks import ActionValues
+    from headstart.core.process import Online
+    from headstart.scratch.dqn import DQN
+    from headstart.worlds.classic_control import MountainCar
+
+    world = MountainCar()
+    return _online(Online(world, partial(ActionValues, world), DQN(), lanes=16, length=4), iterations)
+
+
+def newgame(iterations: int = 400) -> Recipe:
+    """The agent that meets new board games: self-play over thousands of them, reading their rules."""
+    from headstart.newgame.training import Training, process
+
+    settings = Training(iterations=iterations)
+    return Recipe(
+        process=process(settings),
+        iterations=iterations,
+        configuration={"training": dataclasses.asdict(settings)},
+        observes="the board, the rules in words, and how earlier games of the trial ended",
+        steps=settings.lanes * settings.length,
+    )
+
+
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "cartpole-ppo": cartpole_ppo,
+    "cartpole-dqn": cartpole_dqn,
+    "acrobot-ppo": acrobot_ppo,
+    "mountaincar-dqn": mountaincar_dqn,
+    "newgame": newgame,
+}
+
+
+def about(name: str) -> str:
+    """What a recipe is, in one line."""
+    return (inspect.getdoc(RECIPES[name]) or "").partition("\n")[0]
+
+
+def find(name: str, iterations: int | None = None) -> Recipe:
+    """The recipe of that name, for as many iterations as it says or as are asked for.
+
+    **Raises:** `UsageError` with the nearest name, if there is none.
+    """
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    recipe = RECIPES[name]() if iterations is None else RECIPES[name](iterations)
+    asked = {"recipe": name, "iterations": recipe.iterations}
+    return dataclasses.replace(recipe, configuration=asked | recipe.configuration)
+
+
+def restore(directory: Path, *, warn: Callable[[str], None]) -> tuple[Recipe, int, ProcessState]:
+    """What was trained in a run directory: its recipe, the iterations done, and the state it reached.
+
+    Whoever calls holds the directory's lock (`headstart.rundir.locked`): a run in progress deletes old checkpoints.
+
+    **Raises:** `UsageError` for a directory without a run of a recipe; `CannotResume` if the recipe has changed since;
+    `StorageError` if no checkpoint is intact.
+    """
+    import equinox as eqx
+    import jax
+
+    from headstart import checkpoint, rundir
+    from headstart.run import FREE
+
+    stored = rundir.read(directory)
+    asked = stored["configuration"] if stored else {}
+    if stored is None or asked.get("recipe") not in RECIPES:
+        raise UsageError(f"{directory} holds no run of a recipe; headstart train makes one.")
+    if not checkpoint.present(directory / "checkpoints"):
+        raise UsageError(f"{directory} has stored no checkpoint yet; the command that made it goes on.")
+    recipe = find(asked["recipe"], asked.get("iterations"))
+    now = rundir.about(recipe.configuration, stored["seed"], recipe.observes)
+    rundir.check(stored, now, free=FREE, override=False, warn=warn)
+    like = eqx.filter_eval_shape(recipe.process.init, key=jax.random.key(stored["seed"]))
+    return recipe, *checkpoint.restore(directory / "checkpoints", like, warn=warn)
+
+
+def configuration(value: Any) -> Any:
+    """A composition as JSON: what it is made of and with which numbers, so that a change of any of them is noticed."""
+    import equinox as eqx
+
+    if isinstance(value, partial):
+        named = {"call": configuration(value.func)} | {key: configuration(item) for key, item in value.keywords.items()}
+        return named | ({"arguments": [configuration(item) for item in value.args]} if value.args else {})
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: configuration(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"class": type(value).__name__} | fields
+    if isinstance(value, tuple | list):
+        return [configuration(item) for item in value]
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    if eqx.is_array(value):
+        return value.tolist() if value.size <= 16 else f"{value.dtype}{list(value.shape)}"
+    return getattr(value, "__qualname__", type(value).__name__)
+
+
+def _online(process: Any, iterations: int) -> Recipe:
+    from headstart.greedy import evaluate
+
+    return Recipe(
+        process=process,
+        iterations=iterations,
+        configuration={"process": configuration(process)},
+        observes="what the world shows",
+        steps=process.lanes * process.length,
+        evaluate=evaluate,
+    )
