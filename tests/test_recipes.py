@@ -1,0 +1,150 @@
+import json
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from headstart import greedy, recipes
+from headstart.core.learner import AbstractLearner
+from headstart.core.network import AbstractNetwork
+from headstart.core.policies import Categorical
+from headstart.core.process import Online, OnlineState
+from headstart.core.source import AbstractSource, Chain
+from headstart.core.types import Choice, Outcome, Output, Task
+from headstart.core.world import AbstractWorld, Discrete
+from headstart.errors import BadData, UsageError
+
+
+class Countdown(AbstractWorld):
+    """An episode lasts as many steps as its first observation says, and action 1 pays 1 a step; 2 is illegal."""
+
+    endless: bool = False
+
+    @property
+    def actions(self):
+        return Discrete(3)
+
+    def task(self, *, key):
+        return Task()
+
+    def reset(self, task, *, key):
+        steps = jax.random.randint(key, (), 1, 100)
+        return steps, steps.astype(jnp.float32)
+
+    def legal(self, state, task):
+        return jnp.array([True, True, False])
+
+    def step(self, state, task, action, *, key):
+        last = (state <= 1) & (not self.endless)
+        reward = jnp.array([0.0, 1.0, 100.0])[action]
+        return state - 1, Outcome((state - 1).astype(jnp.float32), reward, 1.0 - last, last)
+
+
+class Fixed(AbstractNetwork):
+    """The same preference at every moment, and the first observation of each episode remembered."""
+
+    preference: jax.Array
+    values: bool
+
+    def initial(self):
+        return jnp.zeros(())
+
+    def __call__(self, percept, memory):
+        policy = self.preference if self.values else Categorical(self.preference, percept.legal)
+        return Output(policy, jnp.zeros(())), jnp.where(percept.first, percept.observation, memory)
+
+
+class Idle(AbstractLearner):
+    """Learns nothing."""
+
+    source: AbstractSource = Chain()
+
+    def init(self, network, example, *, key):
+        return network
+
+    def act(self, state, percept, memory, *, key):
+        return Choice(jnp.zeros((), jnp.int32)), memory
+
+    def update(self, state, rollout, *, key):
+        return state, {}
+
+
+class State(eqx.Module):
+    network: AbstractNetwork
+
+
+@pytest.mark.parametrize("values", [False, True])
+def test_returns_are_of_one_whole_greedy_episode_each(values):
+    """Action 1 is preferred only a little, and the illegal one most: greedy play earns 1 in every step."""
+    network, key = Fixed(jnp.array([0.0, 0.1, 9.0]), values), jax.random.key(3)
+    found = greedy.returns(Countdown(), network, episodes=33, key=key)
+    lengths = [Countdown().reset(Task(), key=key)[0] for key in _reset_keys(key, 33)]
+    np.testing.assert_array_equal(found, np.asarray(lengths, np.float32))
+
+
+def _reset_keys(key, lanes):
+    begin_key, _ = jax.random.split(key)
+    return [jax.random.split(lane_key)[1] for lane_key in jax.random.split(begin_key, lanes)]
+
+
+def test_a_world_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr(greedy, "ENDLESS", 100)
+    with pytest.raises(BadData, match="no end in 100 steps"):
+        greedy.returns(Countdown(endless=True), Fixed(jnp.ones(3), True), episodes=2, key=jax.random.key(0))
+
+
+def test_an_evaluation_shows_mean_and_interval_over_episodes():
+    process = Online(Countdown(), lambda key: Fixed(jnp.array([0.0, 0.1, 9.0]), True), Idle())
+    state = OnlineState(State(process.network(jax.random.key(0))), None, None)
+    found = greedy.evaluate(process, state, title="counting down", episodes=16, seed=0)
+    returns = greedy.returns(process.world, state.learner.network, episodes=16, key=jax.random.key(0))
+    assert found.figures["mean return"] == pytest.approx(returns.mean())
+    low, high = found.figures["95 % interval"]
+    assert low < found.figures["interquartile mean"] < high
+    page = found.report.html()
+    assert "counting down" in page
+    assert "interquartile mean" in page
+
+
+@pytest.mark.parametrize("name", [name for name in recipes.RECIPES if name != "newgame"])
+def test_every_recipe_builds_and_can_be_stepped(name):
+    recipe = recipes.find(name)
+    assert recipe.configuration["recipe"] == name
+    assert recipe.configuration["iterations"] == recipe.iterations >= 1
+    assert json.loads(json.dumps(recipe.configuration)) == recipe.configuration
+    key = jax.random.key(0)
+    state = eqx.filter_eval_shape(recipe.process.init, key=key)
+    _, metrics = eqx.filter_eval_shape(recipe.process.step, state, key=key)
+    assert "episode/return" in metrics
+    assert recipe.steps == recipe.process.lanes * recipe.process.length
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_recipe_says_in_a_line_what_it_is(name):
+    assert 20 < len(recipes.about(name)) <= 110
+
+
+def test_iterations_may_be_asked_for():
+    assert recipes.find("cartpole-ppo", 7).iterations == 7
+
+
+def test_a_typo_names_the_nearest_recipe():
+    with pytest.raises(UsageError, match="did you mean 'acrobot-ppo'"):
+        recipes.find("acrobat-ppo")
+
+
+def test_a_configuration_shows_every_number_that_could_change():
+    process = Online(Countdown(), partial(Fixed, jnp.array([0.0, 1.0]), values=True), Idle(), lanes=2)
+    assert recipes.configuration(process) == {
+        "class": "Online",
+        "world": {"class": "Countdown", "endless": False},
+        "network": {"call": "Fixed", "values": True, "arguments": [[0.0, 1.0]]},
+        "learner": {"class": "Idle", "source": {"class": "Chain", "sources": []}},
+        "lanes": 2,
+        "length": 32,
+    }
+    assert recipes.configuration(jnp.zeros((5, 5))) == "float32[5, 5]"
+    assert recipes.configuration(jnp.tanh) == "tanh"
