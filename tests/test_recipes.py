@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from headstart import greedy, recipes
+from headstart.core.collect import begin
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork
 from headstart.core.policies import Categorical
-from headstart.core.process import Online, OnlineState
+from headstart.core.process import Online
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
@@ -57,13 +58,17 @@ class Fixed(AbstractNetwork):
         return Output(policy, jnp.zeros(())), jnp.where(percept.first, percept.observation, memory)
 
 
+class State(eqx.Module):
+    network: AbstractNetwork
+
+
 class Idle(AbstractLearner):
     """Learns nothing."""
 
     source: AbstractSource = Chain()
 
     def init(self, network, example, *, key):
-        return network
+        return State(network)
 
     def act(self, state, percept, memory, *, key):
         return Choice(jnp.zeros((), jnp.int32)), memory
@@ -72,22 +77,13 @@ class Idle(AbstractLearner):
         return state, {}
 
 
-class State(eqx.Module):
-    network: AbstractNetwork
-
-
 @pytest.mark.parametrize("values", [False, True])
 def test_returns_are_of_one_whole_greedy_episode_each(values):
     """Action 1 is preferred only a little, and the illegal one most: greedy play earns 1 in every step."""
     network, key = Fixed(jnp.array([0.0, 0.1, 9.0]), values), jax.random.key(3)
     found = greedy.returns(Countdown(), network, episodes=33, key=key)
-    lengths = [Countdown().reset(Task(), key=key)[0] for key in _reset_keys(key, 33)]
-    np.testing.assert_array_equal(found, np.asarray(lengths, np.float32))
-
-
-def _reset_keys(key, lanes):
-    begin_key, _ = jax.random.split(key)
-    return [jax.random.split(lane_key)[1] for lane_key in jax.random.split(begin_key, lanes)]
+    lanes = jax.jit(lambda key: begin(Countdown(), network, 33, key=key))(jax.random.split(key)[0])
+    np.testing.assert_array_equal(found, lanes.percept.observation)
 
 
 def test_a_world_without_end_is_refused(monkeypatch):
@@ -96,16 +92,17 @@ def test_a_world_without_end_is_refused(monkeypatch):
         greedy.returns(Countdown(endless=True), Fixed(jnp.ones(3), True), episodes=2, key=jax.random.key(0))
 
 
-def test_an_evaluation_shows_mean_and_interval_over_episodes():
-    process = Online(Countdown(), lambda key: Fixed(jnp.array([0.0, 0.1, 9.0]), True), Idle())
-    state = OnlineState(State(process.network(jax.random.key(0))), None, None)
-    found = greedy.evaluate(process, state, title="counting down", episodes=16, seed=0)
-    returns = greedy.returns(process.world, state.learner.network, episodes=16, key=jax.random.key(0))
-    assert found.figures["mean return"] == pytest.approx(returns.mean())
+def test_an_evaluation_shows_mean_and_interval_over_episodes(monkeypatch):
+    process = Online(Countdown(), lambda key: Fixed(jnp.array([0.0, 0.1]), True), Idle(), lanes=2)
+    state = eqx.filter_eval_shape(process.init, key=jax.random.key(0))
+    monkeypatch.setattr(greedy, "returns", lambda world, network, *, episodes, key: np.arange(episodes, dtype=float))
+    found = greedy.evaluate(process, state, title="counting", episodes=16, seed=0)
+    assert found.figures["mean return"] == found.figures["interquartile mean"] == 7.5
     low, high = found.figures["95 % interval"]
-    assert low < found.figures["interquartile mean"] < high
+    assert 2 < low < 7.5 < high < 13
+    assert (found.figures["least"], found.figures["most"]) == (0, 15)
     page = found.report.html()
-    assert "counting down" in page
+    assert "<h1>counting</h1>" in page
     assert "interquartile mean" in page
 
 
