@@ -28,6 +28,7 @@ class Fault(NamedTuple):
 HOSTED = "with the adapters for environments on the host"
 DEMONSTRATIONS = "with sources that read demonstrations"
 CHECKPOINT, RUN, PROGRESS, HERE = "test_checkpoint.py", "test_run.py", "test_progress.py", "test_faults.py"
+COMMANDS, DOCTOR = "test_cli.py", "test_doctor.py"
 
 FAULTS = {
     1: Fault(
@@ -112,6 +113,7 @@ FAULTS = {
             f"{RUN}::test_another_configuration_is_refused_with_the_difference",
             f"{RUN}::test_more_iterations_may_be_asked_for",
             f"{RUN}::test_an_override_is_recorded",
+            f"{COMMANDS}::test_train_refuses_another_configuration_unless_told",
         ),
     ),
     13: Fault(
@@ -131,12 +133,18 @@ FAULTS = {
     15: Fault(
         "a finished run is started again",
         '"already complete at iteration N", exit 0, nothing rewritten',
-        (f"{RUN}::test_a_finished_run_is_left_as_it_is",),
+        (
+            f"{RUN}::test_a_finished_run_is_left_as_it_is",
+            f"{COMMANDS}::test_train_makes_a_run_that_the_same_command_leaves_as_it_is",
+        ),
     ),
     16: Fault(
         "two processes in one run directory",
         "the second exits 2 and names the first; the lock of a dead process is taken over",
-        (f"{RUN}::test_a_second_process_is_refused_and_a_dead_one_is_succeeded",),
+        (
+            f"{RUN}::test_a_second_process_is_refused_and_a_dead_one_is_succeeded",
+            f"{COMMANDS}::test_a_run_directory_in_use_or_foreign_is_exit_2",
+        ),
     ),
     17: Fault(
         "the run directory is not ours, not writable, or a file",
@@ -146,6 +154,7 @@ FAULTS = {
             f"{RUN}::test_a_directory_that_cannot_be_written_is_refused",
             f"{RUN}::test_a_file_is_refused",
             f"{RUN}::test_a_foreign_run_json_is_a_usage_error",
+            f"{COMMANDS}::test_a_run_directory_in_use_or_foreign_is_exit_2",
         ),
     ),
     18: Fault(
@@ -188,26 +197,53 @@ FAULTS = {
     37: Fault(
         "instruction that is not UTF-8, too long, of control characters",
         "refused or cut, and said",
-        open="with the rule texts",
+        (
+            f"{COMMANDS}::test_bad_rules_are_exit_3_and_name_file_and_mend",
+            f"{COMMANDS}::test_a_text_of_100_000_characters_is_cut_with_a_warning",
+        ),
     ),
-    38: Fault("empty instruction", "refused, or read as no instruction", open="with the rule texts"),
+    38: Fault(
+        "empty instruction",
+        "refused, or read as no instruction",
+        (f"{COMMANDS}::test_bad_rules_are_exit_3_and_name_file_and_mend",),
+    ),
     39: Fault("unknown words", "their share is reported", open="with the rule texts"),
-    40: Fault("unknown or wrong configuration key", "exit 2 and the nearest valid key", open="with the command line"),
+    40: Fault(
+        "unknown or wrong configuration key",
+        "exit 2, and 3 for a key of a rules file; the nearest valid key",
+        (
+            f"{COMMANDS}::test_a_wrong_line_is_exit_2_and_one_sentence",
+            f"{COMMANDS}::test_bad_rules_are_exit_3_and_name_file_and_mend",
+        ),
+    ),
     41: Fault("k-shot evaluation with k out of range, or tasks in both splits", "refused", open="with evaluation"),
     42: Fault("interval from one seed", '"n/a (1 run)"', open="with evaluation"),
     43: Fault("teacher fails", "as 23, naming the teacher", open="with sources that ask a teacher"),
     44: Fault("out of memory", "the largest arrays and what to lower", open="not yet estimated before allocation"),
-    45: Fault("no GPU though asked for", "exit 2", open="with the command line"),
+    45: Fault(
+        "no GPU though asked for, or one that stays idle",
+        "exit 2; a loud warning",
+        (
+            f"{DOCTOR}::test_a_gpu_that_is_not_there_is_a_usage_error",
+            f"{DOCTOR}::test_an_idle_gpu_is_warned_of_unless_it_is_left_alone_on_purpose",
+            f"{DOCTOR}::test_an_idle_gpu_is_loud_and_exit_2",
+        ),
+    ),
     46: Fault(
-        "optional package missing",
+        "optional package missing or too old",
         "the line that installs it",
-        (f"{HERE}::test_a_missing_extra_names_its_install_line",),
+        (
+            f"{HERE}::test_a_missing_extra_names_its_install_line",
+            f"{DOCTOR}::test_missing_and_old_packages_come_with_the_line_that_mends_them",
+        ),
     ),
     47: Fault(
         "no HOME, read-only home, no terminal, locale without Unicode, paths with spaces",
         "works; progress becomes lines",
         (
             f"{HERE}::test_a_poor_host_is_enough",
+            f"{DOCTOR}::test_a_home_that_cannot_be_written_turns_the_cache_off_with_one_line",
+            f"{COMMANDS}::test_a_locale_without_umlauts_is_enough",
             f"{PROGRESS}::test_lines_survive_a_locale_that_cannot_show_a_path",
             f"{PROGRESS}::test_without_a_terminal_there_are_lines",
         ),

@@ -89,4 +89,6 @@ class Bench(Working):
         directory = new_directory(self.directory, Path("benches") / (self.name or "all"))
         names = [self.name] if self.name else list(bench.BENCHES)
         bench.run(names, observer=self.begin(), directory=directory, quick=self.quick)
+        if not self.json:
+            print(directory / "report.html")
         return 0
