@@ -171,6 +171,12 @@ def test_a_locale_without_umlauts_is_enough():
     assert "Goul\\xe3o" in done.stdout
 
 
+def test_a_reader_that_has_had_enough_is_no_fault():
+    line = f"{sys.executable} -m headstart cite newgame | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # newgame
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import io
 import operator
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -51,15 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a locale may not be able to show what we say
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _parse(list(sys.argv[1:] if arguments is None else arguments))()
+        code = _parse(list(sys.argv[1:] if arguments is None else arguments))()
+        sys.stdout.flush()
+        return code
     except HeadstartError as error:
         print(f"headstart: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("headstart: stopped by Ctrl-C.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has had enough
-        sys.stdout = None
+    except BrokenPipeError:  # the reader, such as `head`, has had enough; nor may the flush at exit complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
