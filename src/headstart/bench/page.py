@@ -1,0 +1,92 @@
+"""Comparisons as sentences, as a table in a terminal, and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from headstart import rundir
+from headstart.bench.comparison import Comparison
+from headstart.report import Report
+
+__all__ = ["conclusion", "page", "table"]
+
+HEADERS = ("comparison", "peer", "ours", "theirs", "ratio", "spread", "bar", "verdict", "of the limit")
+ABOUT = (
+    "A ratio says how many times faster ours is. Ours and theirs are measured in turn in one run; the ratio is the "
+    "median over the pairs, and the spread its least and greatest value. Figures of two machines, or of two runs, do "
+    "not compare: ratios do. The last column is what ours reached of the most that this machine could give."
+)
+QUICK = "This was a quick run: it shows that everything works, and its ratios are worth little."
+
+
+def conclusion(comparison: Comparison) -> str:
+    """What a comparison found, in one sentence."""
+    if comparison.not_measured is not None:
+        return f"{comparison.name}: not measured: {comparison.not_measured}"
+    row = dict(zip(HEADERS, _row(comparison), strict=True))
+    said = f"{comparison.name}: {row['ratio']} the speed of {comparison.peer} ({row['spread']})"
+    if comparison.bar is not None:
+        said += f", bar {row['bar']}: {row['verdict']}"
+    return said + f"; {row['of the limit']} of this machine's limit."
+
+
+def table(comparisons: Sequence[Comparison]) -> Table:
+    """All comparisons, to be printed by `rich`."""
+    shown = Table(title="quick: the ratios are worth little" if any(each.quick for each in comparisons) else None)
+    for header in HEADERS:
+        shown.add_column(header, justify="left" if header in ("comparison", "peer", "verdict") else "right")
+    for comparison in comparisons:
+        shown.add_row(*_row(comparison))
+    return shown
+
+
+def page(comparisons: Sequence[Comparison]) -> Report:
+    """The report of a run."""
+    report = Report("Side by side").text(ABOUT)
+    if any(comparison.quick for comparison in comparisons):
+        report = report.text(QUICK)
+    report = report.table(HEADERS, [_row(comparison) for comparison in comparisons])
+    for comparison in comparisons:
+        report = report.heading(comparison.name).text(comparison.what + ".")
+        if comparison.not_measured is not None:
+            report = report.text(f"Not measured: {comparison.not_measured}")
+            continue
+        if comparison.limit is not None:
+            report = report.text(
+                f"The limit is {_amount(comparison.limit.value, comparison)}: {comparison.limit.words}."
+            )
+        rows = zip(range(1, len(comparison.pairs) + 1), comparison.pairs, comparison.ratios, strict=True)
+        report = report.table(
+            ("pair", f"ours, {comparison.unit}", f"theirs, {comparison.unit}", "ratio"),
+            [[str(index), float(pair.ours), float(pair.theirs), ratio] for index, pair, ratio in rows],
+        )
+        report = report.facts({"seconds": comparison.seconds, "versions of the peer": comparison.versions or "as ours"})
+    about = rundir.about({}, 0, "")
+    facts = {name: about[name] for name in ("commit", "versions", "device")}
+    return report.heading("What was run").facts(facts)
+
+
+def _row(comparison: Comparison) -> tuple[str, ...]:
+    start = (comparison.name, comparison.peer)
+    bar = "-" if comparison.bar is None else f"{comparison.bar:g}x"
+    if comparison.ratio is None or comparison.spread is None:
+        return (*start, "-", "-", "-", "-", bar, "not measured", "-")
+    verdict = {True: "holds", False: "does not hold", None: "for reference"}[comparison.holds]
+    return (
+        *start,
+        _amount(comparison.ours, comparison),
+        _amount(comparison.theirs, comparison),
+        f"{comparison.ratio:.2f}x",
+        f"{comparison.spread[0]:.2f} to {comparison.spread[1]:.2f}",
+        bar,
+        verdict,
+        "-" if comparison.of_limit is None else f"{comparison.of_limit:.0%}",
+    )
+
+
+def _amount(value: float | None, comparison: Comparison) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f} {comparison.unit}" if value >= 1000 else f"{value:.3g} {comparison.unit}"
