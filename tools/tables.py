@@ -1,0 +1,60 @@
+"""Fill the tables of README.md from the results that are published in `results/`.
+
+    python tools/tables.py
+
+Between `<!-- results:NAME -->` and `<!-- /results -->` goes what `results/NAME/result.json` says, as `headstart study`
+wrote it, below `results/NAME/curve.png` if there is one. Nobody types a figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from headstart.studies.study import Result, read
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md",)
+SECTION = re.compile(r"(<!-- results:([\w-]+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+DECISIONS = {True: "yes", False: "no", "undecided": "undecided"}
+
+
+def filled(text: str, root: Path = ROOT) -> str:
+    """The text with every section between markers written anew."""
+    return SECTION.sub(lambda found: f"{found[1]}{_section(found[2], root)}\n{found[3]}", text)
+
+
+def _section(name: str, root: Path) -> str:
+    place = root / "results" / name
+    parts = []
+    if (place / "curve.png").exists():
+        parts.append(f"![Strength against games played of this game](results/{name}/curve.png)")
+    if (place / "result.json").exists():
+        parts.append("\n".join(_tables(read(place))))
+    if not parts:
+        return f"No result is published yet; `headstart study {name}` measures it."
+    return "\n\n".join(parts)
+
+
+def _tables(result: Result) -> Iterator[str]:
+    """One table of arms and one of verdicts."""
+    yield "| arm | score (interquartile mean) | 95 % interval | seeds × tasks |"
+    yield "|---|---|---|---|"
+    for name, arm in result.arms.items():
+        interval = f"{arm.interval[0]:+.2f} to {arm.interval[1]:+.2f}" if arm.interval else "n/a (1 run)"
+        yield f"| {name} | {arm.iqm:+.2f} | {interval} | {len(arm.scores)} × {len(arm.scores[0])} |"
+    yield ""
+    yield "| claim | holds | measured | threshold |"
+    yield "|---|---|---|---|"
+    for verdict in result.verdicts:
+        figures = f"{verdict.measured:.2f} | {verdict.threshold:.2f}"
+        yield f"| {verdict.claim} | {DECISIONS[verdict.holds]} | {figures} |"
+    yield ""
+    yield f"Made by `{result.command}` in {result.seconds / 3600:.1f} hours."
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
