@@ -17,6 +17,7 @@ from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import BadData, UsageError
+from headstart.newgame import training
 
 
 class Countdown(AbstractWorld):
@@ -126,6 +127,17 @@ def test_every_recipe_says_in_a_line_what_it_is(name):
 
 def test_iterations_may_be_asked_for():
     assert recipes.find("cartpole-ppo", 7).iterations == 7
+
+
+def test_newgame_is_trained_for_as_long_as_its_schedule_says(monkeypatch):
+    """Its learning rate falls over the run, so another length is another configuration."""
+    built = []
+    monkeypatch.setattr(training, "process", lambda settings: built.append(settings) or "the process")
+    recipe = recipes.find("newgame", 7)
+    assert built == [training.Training(iterations=7)]
+    assert recipe.process == "the process"
+    assert recipe.configuration["training"]["iterations"] == recipe.configuration["iterations"] == 7
+    assert recipe.steps == built[0].lanes * built[0].length
 
 
 def test_a_typo_names_the_nearest_recipe():
