@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.table import Table
 
 from headstart import rundir
@@ -12,7 +13,7 @@ from headstart.report import Report
 
 __all__ = ["conclusion", "page", "table"]
 
-HEADERS = ("comparison", "peer", "ours", "theirs", "ratio", "spread", "bar", "verdict", "of the limit")
+HEADERS = ("comparison", "peer", "ours", "theirs", "ratio", "spread", "bar", "verdict", "of limit")
 ABOUT = (
     "A ratio says how many times faster ours is. Ours and theirs are measured in turn in one run; the ratio is the "
     "median over the pairs, and the spread its least and greatest value. Figures of two machines, or of two runs, do "
@@ -29,16 +30,19 @@ def conclusion(comparison: Comparison) -> str:
     said = f"{comparison.name}: {row['ratio']} the speed of {comparison.peer} ({row['spread']})"
     if comparison.bar is not None:
         said += f", bar {row['bar']}: {row['verdict']}"
-    return said + f"; {row['of the limit']} of this machine's limit."
+    return said + f"; {row['of limit']} of this machine's limit."
 
 
 def table(comparisons: Sequence[Comparison]) -> Table:
-    """All comparisons, to be printed by `rich`."""
-    shown = Table(title="quick: the ratios are worth little" if any(each.quick for each in comparisons) else None)
-    for header in HEADERS:
-        shown.add_column(header, justify="left" if header in ("comparison", "peer", "verdict") else "right")
+    """All comparisons, to be printed by `rich`, for a terminal of 80 columns."""
+    caption = "quick: these ratios are worth little" if any(comparison.quick for comparison in comparisons) else None
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), caption=caption)
+    for header in HEADERS[:1] + HEADERS[2:]:
+        words = header in ("comparison", "verdict")
+        shown.add_column(header, justify="left" if words else "right", no_wrap=True)
     for comparison in comparisons:
-        shown.add_row(*_row(comparison))
+        name, _peer, *rest = _row(comparison)
+        shown.add_row(name, *rest)
     return shown
 
 
@@ -72,14 +76,14 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
     start = (comparison.name, comparison.peer)
     bar = "-" if comparison.bar is None else f"{comparison.bar:g}x"
     if comparison.ratio is None or comparison.spread is None:
-        return (*start, "-", "-", "-", "-", bar, "not measured", "-")
-    verdict = {True: "holds", False: "does not hold", None: "for reference"}[comparison.holds]
+        return (*start, "-", "-", "-", "-", bar, "no result", "-")
+    verdict = {True: "holds", False: "fails", None: "reference"}[comparison.holds]
     return (
         *start,
         _amount(comparison.ours, comparison),
         _amount(comparison.theirs, comparison),
         f"{comparison.ratio:.2f}x",
-        f"{comparison.spread[0]:.2f} to {comparison.spread[1]:.2f}",
+        f"{comparison.spread[0]:.2f}-{comparison.spread[1]:.2f}",
         bar,
         verdict,
         "-" if comparison.of_limit is None else f"{comparison.of_limit:.0%}",
@@ -87,6 +91,10 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _amount(value: float | None, comparison: Comparison) -> str:
+    """Three digits: `3.21 M/s`, `52.6 /s`, `4.18 s`."""
     if value is None:
         return "-"
-    return f"{value:,.0f} {comparison.unit}" if value >= 1000 else f"{value:.3g} {comparison.unit}"
+    if comparison.less_is_better:
+        return f"{value:.3g} s"
+    scale, letter = next((each for each in ((1e6, "M"), (1e3, "k")) if value >= each[0]), (1.0, ""))
+    return f"{value / scale:.3g} {letter}/s"

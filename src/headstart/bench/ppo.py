@@ -70,8 +70,8 @@ def stable_baselines(name: str, lanes: int, bar: float | None) -> Rival:
 
 RIVALS = (
     rejax(),
-    stable_baselines("ppo-stable-baselines3", 8, 25.0),
-    stable_baselines("ppo-stable-baselines3-64", 64, None),
+    stable_baselines("ppo-sb3", 8, 25.0),
+    stable_baselines("ppo-sb3-64", 64, None),
 )
 
 

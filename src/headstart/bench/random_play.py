@@ -131,7 +131,7 @@ def compare(*, observer: AbstractObserver, quick: bool, lanes: int = LANES) -> l
     )  # hex is compiled once for two
     for name, words, rules, rival, bar in rivals:
         what = f"random play of {words}, {lanes:,} lanes, observed, begun anew when over"
-        comparison = Comparison(f"random-play-{name}", what, "moves/s", "pgx", bar, quick=quick)
+        comparison = Comparison(f"engine-{name}", what, "moves/s", "pgx", bar, quick=quick)
         observer.say(f"{comparison.name}: compiling ...")
         try:
             contenders = measure_ours(rules), moves_per_second(rival(), lanes, moves)
