@@ -1,0 +1,116 @@
+"""Wrappers: what holds at test time as well as in training, for any world.
+
+They are not for `AbstractTwoPlayerWorld`, whose trials tell what a player may see of the game before: see
+`headstart.worlds.boardgames.trials`.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, PyTree
+
+from headstart.core.types import Key, Outcome, Task
+from headstart.core.world import AbstractWorld, Box, Discrete, State
+from headstart.errors import UsageError
+
+__all__ = ["TimeLimit", "Trials"]
+
+
+class Counted(eqx.Module):
+    """A world's state and a count: of steps since the reset (`TimeLimit`), of episodes that ended (`Trials`)."""
+
+    inner: State
+    count: Int[Array, ""]
+
+
+class AbstractWrapper(AbstractWorld):
+    """A world made from another, with the same actions, tasks and legal actions, and a count beside its state."""
+
+    world: eqx.AbstractVar[AbstractWorld]
+
+    @property
+    def actions(self) -> Discrete | Box:
+        return self.world.actions
+
+    def task(self, *, key: Key) -> Task:
+        return self.world.task(key=key)
+
+    def reset(self, task: Task, *, key: Key) -> tuple[Counted, PyTree[Array]]:
+        state, observation = self.world.reset(task, key=key)
+        return Counted(state, jnp.zeros((), jnp.int32)), observation
+
+    def legal(self, state: Counted, task: Task) -> Bool[Array, "actions"] | None:
+        return self.world.legal(state.inner, task)
+
+
+class TimeLimit(AbstractWrapper):
+    """Cuts episodes short: the step of that number is `last`, and its discount stays what the world says.
+
+    **Arguments:**
+
+    - `world`: the world to cut short.
+    - `steps`: the greatest number of steps in an episode, 1 or more.
+
+    **Raises:** `UsageError` for less than one step.
+    """
+
+    world: AbstractWorld
+    steps: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        _at_least_one(self.steps, "TimeLimit", "step")
+
+    def step(self, state: Counted, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Counted, Outcome]:
+        inner, outcome = self.world.step(state.inner, task, action, key=key)
+        count = state.count + 1
+        last = outcome.last | (count >= self.steps)
+        return Counted(inner, count), eqx.tree_at(lambda outcome: outcome.last, outcome, last)
+
+
+class Trials(AbstractWrapper):
+    """A trial of RL²: several episodes of one task, told apart by the discount and not by `last`.
+
+    Duan and others, *RL²: fast reinforcement learning via slow reinforcement learning*, 2016, section 2.2. As only the
+    end of the last episode is `last`, an agent's memory is kept from episode to episode, and its return is that of the
+    whole trial up to the next true end: an inner end has discount 0, which `Percept.discount` tells the agent. An inner
+    episode that was cut short keeps its discount of 1. Its observation is that of the next episode's beginning.
+
+    **Arguments:**
+
+    - `world`: the world of single episodes.
+    - `episodes`: how many make a trial, 1 or more.
+
+    **Raises:** `UsageError` for less than one episode.
+    """
+
+    world: AbstractWorld
+    episodes: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        _at_least_one(self.episodes, "Trials", "episode")
+
+    def step(self, state: Counted, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Counted, Outcome]:
+        step_key, reset_key = jax.random.split(key)
+        inner, outcome = self.world.step(state.inner, task, action, key=step_key)
+        count = state.count + outcome.last.astype(jnp.int32)
+        final = count >= self.episodes
+        fresh = self.world.reset(task, key=reset_key)
+        # After the final episode nothing is reset: `collect` is to see the true successor.
+        again = outcome.last & ~final
+        inner, observation = jax.tree.map(
+            lambda new, old: jnp.where(again, new, old), fresh, (inner, outcome.observation)
+        )
+        return Counted(inner, count), Outcome(
+            observation=observation,
+            reward=outcome.reward,
+            discount=outcome.discount,
+            last=outcome.last & final,
+            cumulants=outcome.cumulants,
+        )
+
+
+def _at_least_one(number: int, name: str, unit: str) -> None:
+    if number < 1:
+        raise UsageError(f"{name} of {number} {unit}s is none; ask for 1 {unit} or more")

@@ -1,0 +1,79 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from counting import Counting, Rememberer, act
+from headstart.core.collect import begin, collect
+from headstart.core.wrappers import TimeLimit, Trials
+from headstart.errors import UsageError
+
+
+def rollout(world, length=24):
+    """Leaves `[length, ...]`: one lane of a world, under an agent that counts."""
+
+    @jax.jit
+    def one(key):
+        lanes_key, key = jax.random.split(key)
+        network = Rememberer()
+        return collect(world, network, act(network), begin(world, network, 1, key=lanes_key), length, key=key)[1]
+
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:, 0], one(jax.random.key(0)))
+
+
+def test_a_limit_cuts_and_does_not_end():
+    steps = rollout(TimeLimit(Counting(length=5), 4))
+    assert (steps.last == np.tile([False, False, False, True], 6)).all()
+    assert (steps.discount == 1).all()
+    assert (steps.reward == np.tile([1, 2, 3, 4], 6)).all()
+    assert (steps.cumulants[:, 0] == 10 * steps.reward).all()
+
+
+def test_an_end_at_the_limit_stays_an_end():
+    steps = rollout(TimeLimit(Counting(length=3), 3))
+    assert (steps.last == np.tile([False, False, True], 8)).all()
+    assert (steps.discount == 1 - steps.last).all()
+
+
+def test_a_trial_keeps_task_and_memory_across_its_episodes():
+    steps = rollout(Trials(Counting(length=3), 4))
+    assert (steps.last == np.tile([False] * 11 + [True], 2)).all()
+    assert (steps.discount == np.tile([1, 1, 0], 8)).all()
+    assert (steps.reward == np.tile([1, 2, 3], 8)).all()
+    task, nonce, clock = steps.percept.observation.T
+    assert (clock == np.tile([0, 1, 2], 8)).all()
+    assert len(set(task[:12])) == len(set(task[12:])) == 1  # one task a trial,
+    assert len(set(task)) == 2  # another in the next;
+    assert len(set(nonce)) == 8  # a fresh beginning for each episode.
+    assert (steps.percept.first == np.tile([True] + [False] * 11, 2)).all()
+    assert (steps.notes["memory"] == np.tile(np.arange(12), 2)).all()
+    # The agent hears that an episode has ended, unless a trial has just begun.
+    assert (steps.percept.discount == np.where(steps.percept.first, 0.0, np.roll(steps.discount, 1))).all()
+    # The end of a trial has its true successor; after an inner end comes the next beginning.
+    assert (steps.after.observation[:, 2] == np.tile([1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3], 2)).all()
+    assert (steps.after.observation[:-1] == steps.percept.observation[1:])[~steps.last[:-1]].all()
+
+
+def test_limits_cut_an_episode_of_a_trial_or_the_trial():
+    steps = rollout(TimeLimit(Trials(TimeLimit(Counting(length=9), 2), 3), 5))
+    assert (steps.reward[:20] == np.tile([1, 2, 1, 2, 1], 4)).all()
+    assert (steps.last[:20] == np.tile([False] * 4 + [True], 4)).all()
+    assert (steps.discount == 1).all()
+
+
+def test_none_at_all_is_refused():
+    with pytest.raises(UsageError, match="0 steps"):
+        TimeLimit(Counting(), 0)
+    with pytest.raises(UsageError, match="-1 episodes"):
+        Trials(Counting(), -1)
+
+
+def test_wrappers_pass_on_what_is_legal():
+    class Masked(Counting):
+        def legal(self, state, task):
+            return jnp.stack([state[2] > 0, state[2] >= 0, state[2] < 0])
+
+    for world in (TimeLimit(Masked(), 5), Trials(Masked(), 5)):
+        task = world.task(key=jax.random.key(0))
+        state, _ = world.reset(task, key=jax.random.key(0))
+        assert world.legal(state, task).tolist() == [False, True, False]
