@@ -412,7 +412,7 @@ def test_list_shows_what_there_is_with_a_line_each(capsys):
     assert found["benches"] == bench.BENCHES
     assert all(line for members in found.values() for line in members.values()), "no line is empty"
     assert main(["list"]) == 0
-    assert "  cartpole-ppo           PPO balances a pole" in capsys.readouterr().out
+    assert "  cartpole-ppo           PPO balances a pole on" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", sorted(COMPOSED))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import headstart
@@ -15,25 +15,29 @@ ROOT = Path(headstart.__file__).parent
 
 def worlds() -> dict[str, str]:
     """Every public world, and the first line of its docstring."""
-    return dict(_classes(("AbstractWorld", "AbstractTwoPlayerWorld", "AbstractGoalWorld")))
+    return _members({"AbstractWorld"})
 
 
 def sources() -> dict[str, str]:
     """Every public source, and the first line of its docstring."""
-    return dict(_classes(("AbstractSource",)))
+    return _members({"AbstractSource"})
 
 
-def _classes(bases: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Classes that say in their own heading that they are one of `bases`, abstract ones left out."""
-    for path in sorted(ROOT.rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if not any(f"{base})" in text or f"{base}," in text or f"{base}[" in text for base in bases):
-            continue  # parsing takes most of the time
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith(("_", "Abstract")):
-                heading = {ast.unparse(base).partition("[")[0] for base in node.bases}
-                if heading & set(bases):
-                    yield node.name, (ast.get_docstring(node) or "").partition("\n")[0]
+def _members(family: set[str]) -> dict[str, str]:
+    """The classes that say in their headings that they are of a family, or of an abstract class that is."""
+    classes = list(_classes())
+    while more := {node.name for node, bases in classes if bases & family} - family:
+        family |= more
+    named = (node for node, bases in classes if bases & family and not node.name.startswith(("_", "Abstract")))
+    return {node.name: (ast.get_docstring(node) or "").partition("\n")[0] for node in named}
+
+
+@functools.cache
+def _classes() -> tuple[tuple[ast.ClassDef, frozenset[str]], ...]:
+    """Every class of the library, with the names of its bases."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py")))
+    nodes = (node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    return tuple((node, frozenset(ast.unparse(base).partition("[")[0] for base in node.bases)) for node in nodes)
 
 
 def heading(module: str) -> str:
