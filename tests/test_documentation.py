@@ -62,6 +62,7 @@ def test_rules_are_read(page):
 @pytest.mark.parametrize("page", having("console"))
 def test_commands_exist(page):
     from headstart.cli import VERBS
+    from headstart.recipes import RECIPES
 
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for line, block in blocks(page, "console"):
@@ -69,6 +70,7 @@ def test_commands_exist(page):
             program, first = command.split()[:2]
             known = {"make": targets, "headstart": [*VERBS, "--help"], "pip": ["install"]}
             assert first in known[program], f"{page.name}, line {line}: {command}"
+            assert first != "train" or "--help" in command or command.split()[2] in RECIPES, command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
