@@ -168,4 +168,4 @@ class MountainCar(AbstractControl):
         velocity = jnp.clip(velocity, -0.07, 0.07)
         position = jnp.clip(position + velocity, -1.2, 0.6)
         velocity = jnp.where((position <= -1.2) & (velocity < 0), 0.0, velocity)
-        return jnp.stack([position, velocity]), jnp.full((), -1.0), (position >= 0.5) & (velocity >= 0)
+        return jnp.stack([position, velocity]), -jnp.ones(()), (position >= 0.5) & (velocity >= 0)
