@@ -64,7 +64,7 @@ def cartpole_dqn(iterations: int = 1_500) -> Recipe:
     from headstart.worlds.classic_control import CartPole
 
     world = CartPole()
-    learner = DQN(updates=8, batch=128, learning_rate=5e-4, explore=20_000)
+    learner = DQN(updates=8, batch=128, learning_rate=5e-4, explore=20_000, period=50)
     return _online(Online(world, partial(ActionValues, world), learner, lanes=16, length=8), iterations)
 
 
