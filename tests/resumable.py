@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -117,7 +118,16 @@ def dqn():
     return Online(Walk(), Values, learner, lanes=8, length=4)
 
 
-PROCESSES = {"tiny": Tiny, "slow": Slow, "dqn": dqn}
+def ppo():
+    """Recurrent PPO, which carries memories and the moments of an optimiser."""
+    from headstart.core.networks import RecurrentActorCritic
+    from headstart.scratch.ppo import PPO
+
+    network = partial(RecurrentActorCritic, Walk(), width=8)
+    return Online(Walk(), network, PPO(minibatches=2), lanes=8, length=4)
+
+
+PROCESSES = {"tiny": Tiny, "slow": Slow, "dqn": dqn, "ppo": ppo}
 
 
 def main(arguments=None):

@@ -126,7 +126,7 @@ def test_killed_at_any_moment_ends_in_the_same_bits(tmp_path, command):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("learner", ["dqn"])
+@pytest.mark.parametrize("learner", ["dqn", "ppo"])
 def test_learners_killed_at_any_moment_end_in_the_same_bits(tmp_path, command, learner):
     assert end(command(tmp_path / "whole", name=learner, iterations=64)) == 0
     kill_until_done(command, learner, tmp_path / "killed", 64, syncs=(9,))
