@@ -70,6 +70,8 @@ class Tally(eqx.Module):
             "episode/return": jnp.sum(returns) / count,
             "episode/length": jnp.sum(lengths) / count,
             "episode/count": count,
+            # Within a trial several episodes end before the lane does: those with a discount of 0.
+            "episode/ends": jnp.sum((rollout.discount == 0) | rollout.last),
         }
 
 

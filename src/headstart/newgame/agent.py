@@ -111,10 +111,10 @@ class UniversalAgent(AbstractNetwork):
         over = ((percept.discount == 0) & ~percept.first).astype(jnp.float32)
         evidence, count = memory.evidence + over * self.witness(sight.ending), memory.count + over
         if percept.demonstration is not None:
-            shown = percept.first.astype(jnp.float32)
             games: Ending = percept.demonstration
-            evidence = evidence + shown * jnp.sum(jax.vmap(self.witness)(games), axis=0)
-            count = count + shown * games.verdict.shape[0]
+            shown = percept.first * (1.0 - games.verdict[:, 0])  # an ending of no game shows nothing
+            evidence = evidence + shown @ jax.vmap(self.witness)(games)
+            count = count + jnp.sum(shown)
         return Recollection(evidence, count, memory.context)
 
 

@@ -30,16 +30,16 @@ class Training:
     - `episodes`: games in a trial; `silent`: the share of trials without words.
     """
 
-    iterations: int = 400
+    iterations: int = 300
     games: int = 4000
     paraphrases: int = 8
-    canvas: int = 6
+    canvas: int = 5
     episodes: int = 8
     silent: float = 0.25
-    lanes: int = 256
+    lanes: int = 128
     length: int = 32
-    simulations: int = 8
-    learning_rate: float = 2e-3
+    simulations: int = 16
+    learning_rate: float = 3e-3
     seed: int = 0
 
 
@@ -47,8 +47,8 @@ def process(settings: Training) -> AlphaZero:
     """The training run as a process."""
     games = draw_games(settings.games, "train", seed=settings.seed, canvas=settings.canvas)
     world = world_of(games, canvas=settings.canvas, paraphrases=settings.paraphrases, seed=settings.seed)
-    minibatch = 1024
-    updates = settings.iterations * settings.lanes * settings.length // minibatch
+    minibatch = 512
+    updates = settings.iterations * settings.lanes * settings.length * 2 // minibatch
     return AlphaZero(
         world=GameTrials(world, episodes=settings.episodes, silent=settings.silent),
         network=lambda key: UniversalAgent(key=key),
@@ -56,9 +56,12 @@ def process(settings: Training) -> AlphaZero:
         simulations=settings.simulations,
         considered=8,
         glance=8.0,
+        playouts=0.5,
+        boldness=0.05,
         lanes=settings.lanes,
         length=settings.length,
         minibatch=minibatch,
+        passes=2,
         trace=0.95,
         learning_rate=optax.warmup_cosine_decay_schedule(
             0.0, settings.learning_rate, max(updates // 50, 1), max(updates, 2), settings.learning_rate / 50

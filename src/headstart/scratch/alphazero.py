@@ -22,6 +22,7 @@ bootstrapped from the searched value of the next position.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import equinox as eqx
@@ -29,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import mctx
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.collect import Lanes, begin, collect_lanes
 from headstart.core.network import AbstractNetwork, Memory, unroll
@@ -37,10 +38,10 @@ from headstart.core.optimise import descend, prepare
 from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
-from headstart.core.world import AbstractTwoPlayerWorld, perceive
+from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step, Task
+from headstart.core.world import AbstractTwoPlayerWorld, State, perceive
 
-__all__ = ["AlphaZero", "AlphaZeroState", "search"]
+__all__ = ["AlphaZero", "AlphaZeroState", "any_of", "playout", "search"]
 
 
 class AlphaZeroState(eqx.Module):
@@ -67,6 +68,10 @@ class AlphaZero(AbstractProcess):
     - `passes`, `minibatch`: passes over a rollout, and positions in each gradient step (a divisor of all of them).
     - `horizon`: for how many moves gradients go back through memory (a divisor of `length`); each stretch of that many
       starts from the memory recorded when it was played.
+    - `playouts`: how much of a leaf's value comes from playing it out at random, the rest being the network's: the
+      mixing parameter of AlphaGo (Silver and others, Nature 2016). 0 is AlphaZero; above, a search is worth something
+      before the network is.
+    - `boldness`: how much a searched value moves the policy target; `value_scale` of mctx.
     - `trace`: λ of the value target.
     - `learning_rate`: a number or an optax schedule over gradient steps; `clip`: the greatest gradient norm.
     """
@@ -77,6 +82,8 @@ class AlphaZero(AbstractProcess):
     simulations: int = 16
     considered: int = 16
     glance: float = 0.0
+    playouts: float = 0.0
+    boldness: float = 0.1
     lanes: int = 128
     length: int = 32
     passes: int = 1
@@ -115,6 +122,8 @@ class AlphaZero(AbstractProcess):
                 simulations=self.simulations,
                 considered=self.considered,
                 glance=self.glance,
+                playouts=self.playouts,
+                boldness=self.boldness,
                 key=key,
             )
 
@@ -178,6 +187,8 @@ def search(
     simulations: int,
     considered: int = 16,
     glance: float = 0.0,
+    playouts: float = 0.0,
+    boldness: float = 0.1,
     noise: float = 1.0,
     key: Key,
 ) -> tuple[Choice, Memory]:
@@ -212,13 +223,18 @@ def search(
 
     def recurrent(_, key: Key, action: Array, embedding):
         state, memory = embedding
-        keys = jax.random.split(key, action.shape[0])
+        step_key, playout_key = jax.random.split(key)
+        keys = jax.random.split(step_key, action.shape[0])
         outcome, output, state, memory = jax.vmap(imagine)(lanes.task, state, memory, action, keys)
+        value = output.value
+        if playouts:
+            ended = outcome.discount == 0
+            value += playouts * (playout(world, lanes.task, state, ended, key=playout_key) - value)
         answer = mctx.RecurrentFnOutput(
             reward=outcome.reward,
             discount=outcome.discount,
             prior_logits=output.policy.log_probs,
-            value=output.value,
+            value=value,
         )
         return answer, (state, memory)
 
@@ -231,10 +247,39 @@ def search(
         simulations,
         invalid_actions=None if lanes.percept.legal is None else ~lanes.percept.legal,
         max_num_considered_actions=considered,
+        qtransform=partial(mctx.qtransform_completed_by_mix_value, value_scale=boldness),
         gumbel_scale=noise,
     )
     value = result.search_tree.summary().value
     return Choice(result.action, {"target": result.action_weights, "value": value}), memory
+
+
+def playout(
+    world: AbstractTwoPlayerWorld, tasks: Task, states: State, ended: Bool[Array, "B"], *, key: Key
+) -> Float[Array, "B"]:
+    """How random play ends, from the side of the player about to move: 1, 0 or −1; 0 in lanes that have `ended`."""
+
+    def play_on(carry):
+        states, sign, result, going, key = carry
+        key, action_key, step_key = jax.random.split(key, 3)
+        legal = jax.vmap(world.legal)(states, tasks)
+        assert legal is not None, "a two-player world names its legal actions"
+        action = any_of(legal, key=action_key)
+        states, outcome = jax.vmap(lambda state, task, action: world.step(state, task, action, key=step_key))(
+            states, tasks, action
+        )
+        result = jnp.where(going, sign * outcome.reward, result)
+        going = going & (outcome.discount != 0) & ~outcome.last
+        return states, sign * outcome.discount, result, going, key
+
+    begun = (states, jnp.ones(ended.shape), jnp.zeros(ended.shape), ~ended, key)
+    return jax.lax.while_loop(lambda carry: jnp.any(carry[3]), play_on, begun)[2]
+
+
+def any_of(allowed: Bool[Array, "B actions"], *, key: Key) -> Int[Array, "B"]:
+    """One of the allowed actions of each lane, all equally likely."""
+    chosen = jnp.floor(jax.random.uniform(key, allowed.shape[:1]) * jnp.sum(allowed, axis=-1)).astype(jnp.int32)
+    return jnp.argmax(jnp.cumsum(allowed, axis=-1) == (chosen + 1)[:, None], axis=-1).astype(jnp.int32)
 
 
 def _rewards_at_once(world: AbstractTwoPlayerWorld, lanes: Lanes, actions: int) -> Float[Array, "B actions"]:
