@@ -36,8 +36,8 @@ WORLDS = {
 }
 
 
-# `boardgames-trials` steps the same engine, which takes long to compile.
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "boardgames" else name for name in WORLDS]
+# The engine takes long to compile.
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if "boardgames" in name else name for name in WORLDS]
 INNER_END = "the discount is 0 where last is False"  # how a trial tells of the end of an episode within it
 
 
