@@ -30,7 +30,7 @@ class Training:
     - `episodes`: games in a trial; `silent`: the share of trials without words.
     """
 
-    iterations: int = 300
+    iterations: int = 160
     games: int = 4000
     paraphrases: int = 8
     canvas: int = 5
@@ -38,7 +38,7 @@ class Training:
     silent: float = 0.25
     lanes: int = 128
     length: int = 32
-    simulations: int = 16
+    simulations: int = 4
     learning_rate: float = 3e-3
     seed: int = 0
 
@@ -54,10 +54,9 @@ def process(settings: Training) -> AlphaZero:
         network=lambda key: UniversalAgent(key=key),
         source=TaskInference(),
         simulations=settings.simulations,
-        considered=8,
+        considered=settings.simulations,
         glance=8.0,
-        playouts=0.5,
-        boldness=0.05,
+        boldness=0.02,
         lanes=settings.lanes,
         length=settings.length,
         minibatch=minibatch,

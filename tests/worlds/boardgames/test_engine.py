@@ -109,3 +109,73 @@ def test_agrees_with_an_independent_implementation(name):
     over, agree = jax.jit(jax.vmap(play))(jax.random.split(key, GAMES))
     assert np.all(over), "every game must have been played to its end"
     assert np.all(agree)
+
+
+# What no other implementation has, against positions worked out by hand.
+
+MOVE = eqx.filter_jit(lambda world, task, position, action: world.step(position, task, action))
+
+
+def played(rules: Rules, *moves):
+    """The position and the last outcome after moves given as (row, column), or as an action."""
+    world = world_of(rules)
+    task = Task(parameters=jax.tree.map(lambda leaf: leaf[0], world.games))
+    position, _ = world.reset(task, key=jax.random.key(0))
+    outcome = None
+    for move in moves:
+        action = jnp.int32(cell(*move) if isinstance(move, tuple) else move)
+        assert bool(world.legal(position, task)[action]), f"{move} is not legal"
+        position, outcome = MOVE(world, task, position, action)
+    return world, task, position, outcome
+
+
+def test_misere_turns_the_reward_round():
+    line = [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]
+    assert float(played(Rules("plain", 3, 3), *line)[3].reward) == 1
+    assert float(played(Rules("misere", 3, 3, misere=True), *line)[3].reward) == -1
+
+
+def test_a_line_may_cross_joined_edges():
+    line = [(0, 2), (1, 0), (0, 3), (1, 1), (0, 0)]
+    assert not bool(played(Rules("walls", 4, 4), *line)[3].last)
+    assert bool(played(Rules("torus", 4, 4, edges="torus"), *line)[3].last)
+
+
+def test_a_dropped_stone_rests_on_floor_stone_or_hole():
+    rules = Rules("drop", 4, 4, holes=((2, 1),), placing="drop")
+    world, task, position, _ = played(rules)
+    legal = np.asarray(world.legal(position, task))[:PASS].reshape(CANVAS, CANVAS)
+    assert set(map(tuple, np.argwhere(legal))) == {(3, 0), (3, 1), (3, 2), (3, 3), (1, 1)}
+
+
+def test_custody_takes_stones_off_and_flip_turns_them():
+    moves = [(0, 0), (0, 1), (3, 3), (0, 2), (0, 3)]
+    for capture, own, enemy in (("custody", 3, 0), ("flip", 5, 0)):
+        position = played(Rules("capture", 4, 4, capture=capture, winning="most"), *moves)[2]
+        assert (int(position.stones[0].count()), int(position.stones[1].count())) == (own, enemy)
+
+
+def test_two_stones_a_turn_after_a_first_of_one():
+    rules = Rules("double", 5, 5, length=5, stones=2)
+    world, _, position, outcome = played(rules, (0, 0), (1, 0))
+    assert int(world.player(position)) == 1
+    assert float(outcome.discount) == 1, "the same player moves again"
+    _, _, position, outcome = played(rules, (0, 0), (1, 0), (1, 1))
+    assert float(outcome.discount) == -1, "now the turn passes"
+
+
+def test_a_swap_exchanges_the_players_and_not_the_stones():
+    rules = Rules("pie", 5, 5, cells="hex", winning="connect", swap=True)
+    world, task, position, outcome = played(rules, (2, 2), SWAP)
+    assert int(world.player(position)) == 0
+    assert bool(position.stones[0].cells()[2, 2])
+    assert not bool(world.legal(position, task)[SWAP])
+    assert float(outcome.reward) == 0
+
+
+def test_a_full_board_without_a_line_is_a_draw():
+    moves = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 0), (1, 2), (2, 1), (2, 0), (2, 2)]
+    outcome = played(Rules("draw", 3, 3), *moves)[3]
+    assert bool(outcome.last)
+    assert float(outcome.reward) == 0
+    assert float(outcome.discount) == 0
