@@ -90,14 +90,14 @@ def mountaincar_dqn(iterations: int = 4_000) -> Recipe:
     return _online(Online(world, partial(ActionValues, world), DQN(), lanes=16, length=4), iterations)
 
 
-def newgame(iterations: int = 400) -> Recipe:
+def newgame(iterations: int | None = None) -> Recipe:
     """The agent that meets new board games: self-play over thousands of them, reading their rules."""
     from headstart.newgame.training import Training, process
 
-    settings = Training(iterations=iterations)
+    settings = Training() if iterations is None else Training(iterations=iterations)
     return Recipe(
         process=process(settings),
-        iterations=iterations,
+        iterations=settings.iterations,
         configuration={"training": dataclasses.asdict(settings)},
         observes="the board, the rules in words, and how earlier games of the trial ended",
         steps=settings.lanes * settings.length,

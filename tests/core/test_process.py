@@ -112,5 +112,6 @@ def test_a_tally_carries_episodes_over_from_rollout_to_rollout():
         "episode/return": (6 + 10) / 2,
         "episode/length": (3 + 1) / 2,
         "episode/count": 2,
+        "episode/ends": 2,
     }
     assert (float(tally.returns[0]), int(tally.lengths[0])) == (5, 1)

@@ -21,7 +21,7 @@ WORDS = {True: "holds", False: "does not hold", "undecided": "undecided"}
 class Study(Working):
     """Put one claim to the test: method, ablation, control, verdict.
 
-    Example:  headstart study newgame --quick
+    Example:  headstart study --help
 
     Exits 0 when the claim holds, and 1 when it does not or a quick run cannot decide it. Leaves result.json and
     report.html; a study that was stopped goes on.
@@ -88,7 +88,12 @@ class Bench(Working):
             raise unknown("bench", self.name, bench.BENCHES)
         directory = new_directory(self.directory, Path("benches") / (self.name or "all"))
         names = [self.name] if self.name else list(bench.BENCHES)
-        bench.run(names, observer=self.begin(), directory=directory, quick=self.quick)
+        found = bench.run(names, observer=self.begin(), directory=directory, quick=self.quick)
         if not self.json:
+            from rich.console import Console
+
+            from headstart.bench.page import table
+
+            Console().print(table(found))
             print(directory / "report.html")
         return 0

@@ -138,7 +138,7 @@ class Evaluate(Working):
             recipe, done, state = recipes.restore(directory, warn=observer.warn)
             name = recipe.configuration["recipe"]
             if recipe.evaluate is None:
-                raise UsageError(f"a single run of {name} is not judged by itself; headstart study {name} does.")
+                raise UsageError(f"headstart evaluate cannot judge a run of {name} yet; try headstart newgame.")
             title = f"{name} after {done:,} iterations"
             found = recipe.evaluate(recipe.process, state, title=title, episodes=self.episodes, seed=self.seed)
             report = found.report.heading("What was run").facts(rundir.read(directory) or {}).write(directory)

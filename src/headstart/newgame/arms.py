@@ -43,7 +43,7 @@ class Meeting(eqx.Module):
 
     games: BoardGames
     demonstrations: Ending
-    lanes: int = eqx.field(static=True, default=16)
+    lanes: int = eqx.field(static=True, default=8)
 
     @property
     def world(self) -> GameTrials:

@@ -32,6 +32,9 @@ from headstart.worlds.boardgames.words import describe
 __all__ = ["meet"]
 
 DEMONSTRATIONS = 8
+#: The rungs that a few minutes suffice for.
+RUNGS = {name: LADDER[name] for name in ("random", "one ply", "search 16")}
+SHOWN = ("random", "search 16")
 IMPROVED = [10, 100]
 SCRATCH = [100, 1_000, 10_000]
 
@@ -60,7 +63,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
     meeting = Meeting(games, eqx.filter_jit(demonstrate)(games, DEMONSTRATIONS, key=keys["shown"]))
     points: Points = {}
     matches: dict[str, Match] = {}
-    for index, (rung, opponent) in enumerate(LADDER.items()):
+    for index, (rung, opponent) in enumerate(RUNGS.items()):
         found = meeting.judge(agent, opponent, key=jax.random.fold_in(keys["judged"], index))
         matches[rung] = found["hybrid"]
         for arm, match in found.items():
@@ -74,7 +77,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
             np.mean(
                 meeting.judge_one(network, opponent, told=told, key=jax.random.fold_in(keys["judged"], rung)).scores, 1
             )
-            for rung, opponent in enumerate(LADDER.values())
+            for rung, opponent in enumerate(RUNGS.values())
         ]
         points.setdefault(arm, {})[played] = np.stack(scores, axis=1)
         strength = float(np.mean(points[arm][played]))
@@ -90,7 +93,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
     report = _report(rules, text, curves, matches, seconds=time.monotonic() - started)
     replace_file(directory / "scores.json", to_json(_as_json(points)))
     page = report.write(directory)
-    for rung in ("one ply", "search 64"):
+    for rung in SHOWN:
         observer.say(f"\nThe hybrid's first game against {rung} ({_verdict(matches[rung])}):\n")
         observer.say(beside([draw(rules, *shown) for shown in _game(rules, games, matches[rung])]))
     observer.say(f"\nThe plot is {directory / 'curve.png'}, the whole page {page}.")
@@ -107,7 +110,7 @@ def _note(points: Points, arm: str, match: Match, rung: int) -> None:
     learns = arm == "trials only"
     shown = {game: scores[:, game] for game in (0, 1, 3, EPISODES - 1)} if learns else {0: scores.mean(axis=1)}
     for games, of_lanes in shown.items():
-        table = points.setdefault(arm, {}).setdefault(games, np.zeros((len(of_lanes), len(LADDER))))
+        table = points.setdefault(arm, {}).setdefault(games, np.zeros((len(of_lanes), len(RUNGS))))
         table[:, rung] = of_lanes
 
 
@@ -120,7 +123,7 @@ def _curve(by_games: dict[int, np.ndarray]) -> Curve:
 def _show(curves: dict[str, Curve], observer: AbstractObserver) -> None:
     if isinstance(observer, Quiet):
         return
-    table = Table("arm", "games of this game", *LADDER, "strength", title="Score: 1 for a win, ½ for a draw")
+    table = Table("arm", "games of this game", *RUNGS, "strength", title="Score: 1 for a win, ½ for a draw")
     for arm, curve in curves.items():
         for point, (games, estimate) in enumerate(zip(curve.games, curve.estimates, strict=True)):
             rungs = [f"{score:.2f}" for score in curve.scores[..., point].mean(axis=0)]
@@ -143,7 +146,7 @@ def _report(rules: Rules, text: str, curves: dict[str, Curve], matches: dict[str
         .text(f"What the agent was told: {text}", _catching_up(curves))
         .figure(figure, "curve", alt="Strength against games played of this game, for each arm")
         .table(
-            ["arm", "games", *LADDER, "strength"],
+            ["arm", "games", *RUNGS, "strength"],
             [
                 [arm, int(games), *(float(x) for x in curve.scores[..., at].mean(axis=0)), str(curve.estimates[at])]
                 for arm, curve in curves.items()
@@ -155,7 +158,7 @@ def _report(rules: Rules, text: str, curves: dict[str, Curve], matches: dict[str
     )
     games = _single(rules, text)
     for rung, match in matches.items():
-        if rung in ("one ply", "search 64"):
+        if rung in SHOWN:
             shown = [(picture(rules, *position), position[2]) for position in _game(rules, games, match)]
             report = report.boards(shown, alt="position", caption=f"The hybrid against {rung}: {_verdict(match)}")
     return report.facts({"seconds": round(seconds), "device": str(jax.devices()[0]), "arms": ", ".join(KNOWLEDGE)})

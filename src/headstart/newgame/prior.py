@@ -9,10 +9,13 @@ from typing import Any
 import equinox as eqx
 import jax
 
-from headstart.checkpoint import load_export
+from headstart import rundir
+from headstart.checkpoint import export, load_export, restore
+from headstart.errors import UsageError
 from headstart.newgame.agent import UniversalAgent
+from headstart.scratch.alphazero import AlphaZero
 
-__all__ = ["PRIOR", "load"]
+__all__ = ["PRIOR", "load", "ship"]
 
 PRIOR = Path(str(resources.files("headstart.newgame"))) / "prior"
 
@@ -24,3 +27,31 @@ def load() -> tuple[UniversalAgent, dict[str, Any]]:
     """
     like = eqx.filter_eval_shape(lambda: UniversalAgent(key=jax.random.key(0)))
     return load_export(PRIOR, like)
+
+
+def ship(run: Path, process: AlphaZero, destination: Path) -> Path:
+    """Export the agent of a finished `headstart train newgame` run, with all that says how it was made.
+
+    **Arguments:**
+
+    - `run`: the run directory; `process`: what it trained.
+    - `destination`: a new folder, such as `PRIOR` after the old one was removed.
+
+    **Raises:** `UsageError` if `run` holds no run.
+    """
+    described = rundir.read(run)
+    if described is None:
+        raise UsageError(f"{run} holds no run; name the directory of a headstart train newgame.")
+    done, state = restore(run / "checkpoints", eqx.filter_eval_shape(process.init, key=jax.random.key(0)))
+    return export(
+        destination,
+        state.network,
+        {
+            "command": "headstart train newgame",
+            "iterations": done,
+            "moves": done * process.lanes * process.length,
+            "games": process.world.games.count,
+            "run": described,
+            "log": (run / "metrics.jsonl").read_text().splitlines()[:: max(done // 50, 1)],
+        },
+    )

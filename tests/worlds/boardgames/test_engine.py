@@ -1,5 +1,6 @@
 """The engine agrees, at every position of 10,000 random games each, with an independent implementation."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
