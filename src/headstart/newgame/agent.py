@@ -96,8 +96,8 @@ class UniversalAgent(AbstractNetwork):
         features: dict[str, Any] | None = None
         if percept.instruction is not None:
             memory = self._recall(percept, memory)
-            told = self.reader(percept.instruction)
-            guessed = self.guess(jnp.append(memory.evidence / (1.0 + memory.count), jnp.log1p(memory.count)))
+            told = _even(self.reader(percept.instruction))
+            guessed = _even(self.guess(jnp.append(memory.evidence / (1.0 + memory.count), jnp.log1p(memory.count))))
             heard = jnp.any(percept.instruction > 0)
             memory = Recollection(memory.evidence, memory.count, jnp.where(heard, told, guessed))
             features = {"told": told, "guessed": guessed, "heard": heard}
@@ -116,6 +116,11 @@ class UniversalAgent(AbstractNetwork):
             evidence = evidence + shown @ jax.vmap(self.witness)(games)
             count = count + jnp.sum(shown)
         return Recollection(evidence, count, memory.context)
+
+
+def _even(context: Float[Array, "size"]) -> Float[Array, "size"]:
+    """The context at unit root mean square: it must be heard by every layer from the first day on."""
+    return context * jax.lax.rsqrt(jnp.mean(context**2) + 1e-6)
 
 
 class TaskInference(AbstractSource):

@@ -14,6 +14,7 @@ from headstart.checkpoint import export, load_export, restore
 from headstart.errors import UsageError
 from headstart.newgame.agent import UniversalAgent
 from headstart.scratch.alphazero import AlphaZero
+from headstart.worlds.boardgames.trials import GameTrials
 
 __all__ = ["PRIOR", "load", "ship"]
 
@@ -42,6 +43,7 @@ def ship(run: Path, process: AlphaZero, destination: Path) -> Path:
     described = rundir.read(run)
     if described is None:
         raise UsageError(f"{run} holds no run; name the directory of a headstart train newgame.")
+    assert isinstance(process.world, GameTrials)
     done, state = restore(run / "checkpoints", eqx.filter_eval_shape(process.init, key=jax.random.key(0)))
     return export(
         destination,

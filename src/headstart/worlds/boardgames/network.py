@@ -82,7 +82,7 @@ class Block(eqx.Module):
         self.near = jax.random.normal(near_key, (3, 3, width)) / 3.0
         self.far = eqx.nn.Linear(2 * width, width, key=far_key)
         self.mix = eqx.nn.Linear(width, width, key=mix_key)
-        self.film = _quiet(eqx.nn.Linear(context, 2 * width, key=film_key))
+        self.film = eqx.nn.Linear(context, 2 * width, key=film_key)
 
     def __call__(
         self,
@@ -127,8 +127,8 @@ class BoardNetwork(eqx.Module):
         self.lines = LineDetectors(detectors, key=keys[0])
         self.combine = eqx.nn.Linear(AXES * detectors, width, key=keys[5])
         self.extra = eqx.nn.Linear(EXTRA, width, use_bias=False, key=keys[6])
-        self.line_film = _quiet(eqx.nn.Linear(context, 2 * AXES * detectors, key=keys[1]))
-        self.film = _quiet(eqx.nn.Linear(context, 2 * width, key=keys[2]))
+        self.line_film = eqx.nn.Linear(context, 2 * AXES * detectors, key=keys[1])
+        self.film = eqx.nn.Linear(context, 2 * width, key=keys[2])
         self.blocks = eqx.filter_vmap(lambda key: Block(width, context, key=key))(keys[7:])
         self.place = _quiet(eqx.nn.Linear(width, 1, key=keys[3]))
         self.outlook = eqx.nn.MLP(2 * width + context, 3, width, 1, key=keys[4])
@@ -187,7 +187,7 @@ def _dense(layer: eqx.nn.Linear, inputs: Float[Array, "*axes inputs"]) -> Float[
 
 
 def _quiet(layer: eqx.nn.Linear) -> eqx.nn.Linear:
-    """The layer, begun a tenth as loud: at first the context says little, and all actions are about alike."""
+    """The layer, begun a tenth as loud: at first all actions are about alike."""
     return jax.tree.map(lambda leaf: 0.1 * leaf if eqx.is_inexact_array(leaf) else leaf, layer)
 
 
