@@ -326,7 +326,7 @@ def test_evaluate_refuses_what_it_cannot_vouch_for(counter, monkeypatch, tmp_pat
     assert "no checkpoint yet" in capsys.readouterr().err
     monkeypatch.setitem(recipes.RECIPES, "counter", lambda iterations=4: counting(iterations))
     assert main(["evaluate", "runs/counter-0"]) == 2
-    assert "headstart study counter" in capsys.readouterr().err
+    assert "headstart evaluate cannot judge a run of counter" in capsys.readouterr().err
     monkeypatch.setitem(recipes.RECIPES, "counter", lambda iterations=4: counting(iterations, by=2))
     assert main(["evaluate", "runs/counter-0"]) == 4
     (tmp_path / "runs/counter-0/checkpoints/4/state.safetensors").write_bytes(b"damaged")
@@ -391,7 +391,7 @@ def test_a_study_overwrites_no_result(monkeypatch, tmp_path, capsys):
 def test_bench_runs_one_or_all(monkeypatch, tmp_path):
     called = []
     monkeypatch.setattr(bench, "BENCHES", {"one": "the first", "two": "the second"})
-    monkeypatch.setattr(bench, "run", lambda names, **given: called.append((names, given)))
+    monkeypatch.setattr(bench, "run", lambda names, **given: called.append((names, given)) or [])
     assert main(["bench", "two", "--quick"]) == 0
     assert main(["bench"]) == 0
     assert [names for names, _ in called] == [["two"], ["one", "two"]]
