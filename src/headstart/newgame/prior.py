@@ -31,7 +31,7 @@ def load() -> tuple[UniversalAgent, dict[str, Any]]:
 
 
 def ship(run: Path, process: AlphaZero, destination: Path) -> Path:
-    """Export the agent of a finished `headstart train newgame` run, with all that says how it was made.
+    """Export the agent of a `headstart train newgame` run as far as it came, with all that says how it was made.
 
     **Arguments:**
 

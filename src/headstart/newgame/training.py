@@ -20,7 +20,7 @@ __all__ = ["Training", "process"]
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """The settings of a training run; the defaults made the prior that ships.
+    """The settings of a training run. Those of the prior that ships are in its `config.json`.
 
     **Arguments:**
 
