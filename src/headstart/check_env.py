@@ -20,7 +20,8 @@ import numpy as np
 from headstart.core.types import Outcome, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import BadData, UsageError
-from headstart.worlds.adapters.gymnasium import GOALS, _actions, leaves, maker, mismatch, pick
+from headstart.worlds.adapters.gymnasium import actions_of, maker
+from headstart.worlds.adapters.spaces import GOALS, leaves, mismatch, pick
 
 __all__ = ["Finding", "check", "check_environment", "check_world", "render"]
 
@@ -97,7 +98,7 @@ def check_environment(environment: Any, *, episodes: int = 2) -> list[Finding]:
 def _environment_findings(environment: Any, episodes: int) -> Iterator[tuple[str, Finding]]:
     for space, kind in ((environment.observation_space, "observation space"), (environment.action_space, "actions")):
         try:
-            leaves(space) if kind == "observation space" else _actions(space)
+            leaves(space) if kind == "observation space" else actions_of(space)
         except UsageError as error:
             yield "", Finding(kind, str(error))
             return
