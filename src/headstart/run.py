@@ -16,9 +16,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from headstart import checkpoint, rundir
+from headstart import checkpoint, memory, rundir
 from headstart.core.process import AbstractProcess, ProcessState, train
-from headstart.errors import Interrupted, NumericalStop, StorageError, UsageError, require
+from headstart.errors import BadData, Interrupted, NumericalStop, StorageError, UsageError, require
 from headstart.interrupts import Interrupts
 from headstart.progress import AbstractObserver, Quiet
 
@@ -60,7 +60,8 @@ def run(
 
     **Raises:** `UsageError` (the directory is in use, not ours or not writable), `CannotResume` (another
     configuration or architecture), `StorageError` (no intact checkpoint, or three failed to be written in a row),
-    `NumericalStop`, and `Interrupted` when asked to stop: then a checkpoint is stored first.
+    `NumericalStop`, `UsageError` when memory runs out, `BadData` when an environment on the host fails: the last whole
+    chunk is stored first; and `Interrupted` when asked to stop: then a checkpoint is stored first too.
     """
     if iterations < 1 or every < 1 or chunk < 1:
         raise UsageError(f"iterations = {iterations}, every = {every} and chunk = {chunk} must each be at least 1.")
@@ -84,6 +85,14 @@ def run(
         observer.begin(described, done, iterations)
         try:
             state = train(process, iterations, key=key, state=state, done=done, chunk=chunk, after=after)
+        except BadData:
+            after.rescue()
+            raise
+        except Exception as error:
+            if not memory.ran_out(error):
+                raise
+            last = after.latest[1] if after.latest else state
+            raise UsageError(memory.shortage(error, process, last)) from error
         finally:
             observer.end()
             metrics.close()
@@ -124,8 +133,10 @@ class _After:
         self.patience, self.metrics, self.sinks = patience, metrics, sinks
         self.observer, self.interrupts = observer, interrupts
         self.saved, self.failures, self.bad = done, 0, 0
+        self.latest: tuple[int, ProcessState] | None = None
 
     def __call__(self, done: int, state: ProcessState, metrics: dict[str, np.ndarray]) -> None:
+        self.latest = (done, state)
         self.metrics.add(done, metrics)
         for sink in self.sinks:
             sink.add(done, metrics)
@@ -139,6 +150,13 @@ class _After:
             raise Interrupted(
                 f"stopped by {cause} at iteration {done}, which is stored; the same command goes on.", code
             )
+
+    def rescue(self) -> None:
+        """Store the last whole chunk, unless it is stored or the chunk that failed has taken its memory over."""
+        done, state = self.latest or (self.saved, None)
+        gone = any(leaf.is_deleted() for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array))
+        if done > self.saved and not gone:
+            self._save(done, state, final=False)
 
     def _save(self, done: int, state: ProcessState, *, final: bool) -> None:
         """Store a step. One that fails is tried again at the next interval, unless there is none."""
