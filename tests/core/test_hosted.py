@@ -1,5 +1,7 @@
 """`Hosted` and `Online` record the same steps of the same environment, in every autoreset mode."""
 
+import json
+
 import equinox as eqx
 import gymnasium
 import jax
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from headstart import checkpoint
 from headstart.core.collect import begin, collect
 from headstart.core.hosted import Hosted
 from headstart.core.learner import AbstractLearner
@@ -16,6 +19,8 @@ from headstart.core.process import train
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
+from headstart.errors import BadData
+from headstart.run import run
 from headstart.worlds.adapters.gymnasium import GymnasiumHost, gymnasium_host
 
 
@@ -124,3 +129,33 @@ def test_episodes_are_tallied_and_restart_where_the_host_has_moved_on():
     assert int(resumed.learner.updates) == 3
     assert int(resumed.clock) == 1
     assert (np.asarray(resumed.memory) == 1).all()
+
+
+class Breaks(Shell):
+    """Fails in its twentieth step in all, as the run's data fail: from the outside."""
+
+    mishap, steps = None, 0
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        Breaks.steps += 1
+        if Breaks.steps == 20 and self.mishap == "raises":
+            raise RuntimeError("the gripper is stuck")
+        return observation, np.nan if Breaks.steps == 20 and self.mishap == "nan" else reward, *rest
+
+
+@pytest.mark.parametrize(("mishap", "words"), [("raises", "the gripper is stuck"), ("nan", "reward is nan")])
+def test_a_run_whose_environment_fails_stores_the_last_whole_chunk_and_goes_on(mishap, words, tmp_path):
+    def go():
+        hosted = Hosted(gymnasium_host(Breaks, 1), lambda key: Counter(), Recorder(), length=4)
+        return run(hosted, 8, directory=tmp_path, configuration={}, seed=0, every=8, chunk=2)
+
+    Breaks.mishap, Breaks.steps = mishap, 0
+    with pytest.raises(BadData, match=words) as told:
+        go()
+    assert told.value.exit_code == 3
+    assert checkpoint.steps(tmp_path / "checkpoints") == [4]  # the fifth update failed
+    Breaks.mishap = None
+    assert int(go().learner.updates) == 8
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["iteration"] for row in rows] == [*range(1, 9)]

@@ -108,9 +108,11 @@ class Hosted(AbstractProcess):
 
     def init(self, *, key: Key) -> HostedState:
         network_key, learner_key, lanes_key = jax.random.split(key, 3)
-        network = self.network(network_key)
+        network = eqx.filter_jit(lambda key: self.network(key))(network_key)
         percept, memory = self._begin(network, key=lanes_key)
-        learner = self.learner.init(network, self._example(percept, network), key=learner_key)
+        example = self._example(percept, network)
+        begin = eqx.filter_jit(lambda network, key: self.learner.init(network, example, key=key))
+        learner = begin(network, learner_key)
         return HostedState(learner, percept, memory, Tally.zero(self.host.lanes), jnp.asarray(self.host.clock))
 
     def step(self, state: HostedState, *, key: Key) -> tuple[HostedState, Metrics]:
