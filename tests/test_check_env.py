@@ -105,6 +105,20 @@ class OtherGoal(Goal):
         return observation, 3.0, *rest
 
 
+class NoAchieved(Goal):
+    observation_space = spaces.Dict({"observation": LINE, "desired_goal": LINE})
+
+    def look(self):
+        return {"observation": np.zeros(3), "desired_goal": np.zeros(3)}
+
+    step = Plain.step
+
+
+class Unbatched(Goal):
+    def compute_reward(self, achieved, desired, info):
+        return -np.linalg.norm(achieved - desired)
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "words"),
     [
@@ -119,6 +133,8 @@ class OtherGoal(Goal):
         ("PairOfRewards", "reward", "return one number"),
         ("Unlearnable", "actions", "only Discrete and a Box"),
         ("OtherGoal", "goal", "where step gave 3.0"),
+        ("NoAchieved", "goal", "observations lack ['achieved_goal']; show all three"),
+        ("Unbatched", "goal", "compute_reward of a batch of 1 has shape ()"),
     ],
 )
 def test_a_bad_environment_gets_one_sentence(name, kind, words):

@@ -4,10 +4,12 @@
 """
 
 import ast
+import dataclasses
 import os
 import pathlib
 import subprocess
 import sys
+import types
 from typing import NamedTuple
 
 import pytest
@@ -25,10 +27,11 @@ class Fault(NamedTuple):
     open: str = ""
 
 
-HOSTED = "with the adapters for environments on the host"
 DEMONSTRATIONS = "with sources that read demonstrations"
 CHECKPOINT, RUN, PROGRESS, HERE = "test_checkpoint.py", "test_run.py", "test_progress.py", "test_faults.py"
-COMMANDS, DOCTOR = "test_cli.py", "test_doctor.py"
+COMMANDS, DOCTOR, CHECK, MEMORY = "test_cli.py", "test_doctor.py", "test_check_env.py", "test_memory.py"
+EVALUATION, REPORT, HOSTED = "test_evaluation.py", "test_report.py", "core/test_hosted.py"
+GYMNASIUM, WORKERS = "worlds/adapters/test_gymnasium.py", "worlds/adapters/test_workers.py"
 
 FAULTS = {
     1: Fault(
@@ -170,8 +173,19 @@ FAULTS = {
         "stores a checkpoint, exit 75; the same command goes on",
         (f"{RUN}::test_asked_to_stop_it_stores_the_chunk_and_goes_on_later",),
     ),
-    20: Fault("NaN or infinite reward", "stops at the step and names it, exit 3", open=HOSTED),
-    21: Fault("NaN or infinite observation", "as 20, naming the key", open=HOSTED),
+    20: Fault(
+        "NaN or infinite reward",
+        "stops at the step and names it, exit 3; the last whole chunk is stored, and the same command goes on",
+        (
+            f"{GYMNASIUM}::test_a_fault_is_named_with_its_place",
+            f"{HOSTED}::test_a_run_whose_environment_fails_stores_the_last_whole_chunk_and_goes_on",
+        ),
+    ),
+    21: Fault(
+        "NaN or infinite observation",
+        "as 20, naming the key",
+        (f"{GYMNASIUM}::test_a_fault_is_named_with_its_place", f"{CHECK}::test_a_bad_environment_gets_one_sentence"),
+    ),
     22: Fault(
         "NaN loss or gradient from finite data",
         "the update is skipped and counted; exit 6 after n in a row",
@@ -180,16 +194,74 @@ FAULTS = {
             f"{RUN}::test_skipped_updates_count_and_a_good_one_forgives",
         ),
     ),
-    23: Fault("environment raises in mid-episode", "named with its own traceback, exit 3", open=HOSTED),
-    24: Fault("environment process dies", "named with its exit code, as 23", open=HOSTED),
-    25: Fault("environment hangs", "given up after a time limit, as 24", open=HOSTED),
-    26: Fault("observation of another shape or type", "key, expected, got and step are named", open=HOSTED),
-    27: Fault("action bounds unlike [−1, 1], or infinite", "rescaled; infinite ones refused", open=HOSTED),
-    28: Fault("more than 127 discrete actions", "no action wraps around", open=HOSTED),
-    29: Fault("unsupported spaces", "flattened where possible, else the leaf is named", open=HOSTED),
-    30: Fault("goal environment lacks a key, or contradicts itself", "`check-env` compares rewards", open=HOSTED),
-    31: Fault("environment ignores its seed", "`check-env` says where two resets differ", open=HOSTED),
-    32: Fault("cut confused with ended, reset step trained on", "masked, by a counting environment", open=HOSTED),
+    23: Fault(
+        "environment raises in mid-episode",
+        "named with lane, episode, step, its own words and line, exit 3; made anew as often as allowed; as 20",
+        (
+            f"{GYMNASIUM}::test_a_fault_is_named_with_its_place",
+            f"{GYMNASIUM}::test_restarts_cut_the_episode_and_are_counted",
+            f"{WORKERS}::test_guarded_environments_in_processes_name_the_line_and_are_made_anew",
+            f"{HOSTED}::test_a_run_whose_environment_fails_stores_the_last_whole_chunk_and_goes_on",
+        ),
+    ),
+    24: Fault(
+        "environment process dies",
+        "named with its exit code, as 23; no process is left behind",
+        (
+            f"{WORKERS}::test_a_worker_that_dies_hangs_or_fails_is_named",
+            f"{WORKERS}::test_an_environment_that_cannot_be_made_is_named",
+        ),
+    ),
+    25: Fault(
+        "environment hangs",
+        "in a process of its own it is given up after a time limit of 60 s, or as told, as 24",
+        (f"{WORKERS}::test_a_worker_that_dies_hangs_or_fails_is_named",),
+    ),
+    26: Fault(
+        "observation of another shape or type",
+        "key, expected, got and step are named",
+        (f"{GYMNASIUM}::test_a_fault_is_named_with_its_place", f"{CHECK}::test_a_bad_environment_gets_one_sentence"),
+    ),
+    27: Fault(
+        "action bounds unlike [−1, 1], or infinite",
+        "rescaled; infinite ones refused",
+        (f"{GYMNASIUM}::test_actions_never_leave_their_bounds",),
+    ),
+    28: Fault(
+        "more than 127 discrete actions",
+        "no action wraps around",
+        (f"{GYMNASIUM}::test_no_discrete_action_wraps_around",),
+    ),
+    29: Fault(
+        "unsupported spaces",
+        "flattened where possible, else the leaf is named",
+        (f"{GYMNASIUM}::test_other_spaces_are_flattened_or_refused_by_name",),
+    ),
+    30: Fault(
+        "goal environment lacks a key, or contradicts itself",
+        "`check-env` compares rewards",
+        (f"{CHECK}::test_a_bad_environment_gets_one_sentence",),
+    ),
+    31: Fault(
+        "environment ignores its seed",
+        "`check-env` says where two resets differ, exit 3",
+        (
+            f"{CHECK}::test_a_bad_environment_gets_one_sentence",
+            f"{COMMANDS}::test_check_env_is_exit_3_where_something_is_wrong",
+        ),
+    ),
+    32: Fault(
+        "cut confused with ended, reset step trained on",
+        "each is what a counting environment did, in every autoreset mode; a mode that spends steps is refused",
+        (
+            f"{HOSTED}::test_hosted_and_online_record_the_same_steps",
+            f"{GYMNASIUM}::test_no_step_is_spent_on_a_reset_and_the_end_is_kept",
+            f"{GYMNASIUM}::test_a_vector_of_ones_own_is_taken_at_its_word_and_the_word_is_checked",
+            f"{GYMNASIUM}::test_a_vector_that_may_spend_steps_on_resets_is_refused",
+            f"{WORKERS}::test_workers_spend_no_step_on_a_reset",
+            f"{WORKERS}::test_next_step_without_shared_memory_is_refused",
+        ),
+    ),
     33: Fault("demonstration of no steps", "named, exit 3", open=DEMONSTRATIONS),
     34: Fault("demonstration that does not fit", "every problem at once", open=DEMONSTRATIONS),
     35: Fault("demonstrations of another environment", "spaces compared before compiling", open=DEMONSTRATIONS),
@@ -207,7 +279,14 @@ FAULTS = {
         "refused, or read as no instruction",
         (f"{COMMANDS}::test_bad_rules_are_exit_3_and_name_file_and_mend",),
     ),
-    39: Fault("unknown words", "their share is reported", open="with the rule texts"),
+    39: Fault(
+        "unknown words",
+        "their share is reported",
+        (
+            f"{HERE}::test_words_that_the_agent_does_not_know_are_told_of",
+            "worlds/boardgames/test_words.py::test_unknown_words_are_counted",
+        ),
+    ),
     40: Fault(
         "unknown or wrong configuration key",
         "exit 2, and 3 for a key of a rules file; the nearest valid key",
@@ -216,10 +295,29 @@ FAULTS = {
             f"{COMMANDS}::test_bad_rules_are_exit_3_and_name_file_and_mend",
         ),
     ),
-    41: Fault("k-shot evaluation with k out of range, or tasks in both splits", "refused", open="with evaluation"),
-    42: Fault("interval from one seed", '"n/a (1 run)"', open="with evaluation"),
+    41: Fault(
+        "k-shot evaluation with k out of range, or tasks in both splits",
+        "refused",
+        (
+            f"{EVALUATION}::test_shots",
+            f"{EVALUATION}::test_a_held_out_task_that_was_trained_on_is_found_by_name_and_under_another",
+        ),
+    ),
+    42: Fault(
+        "interval from one seed",
+        '"n/a (1 run)"',
+        (f"{EVALUATION}::test_a_single_run_has_no_interval_and_says_so",),
+    ),
     43: Fault("teacher fails", "as 23, naming the teacher", open="with sources that ask a teacher"),
-    44: Fault("out of memory", "the largest arrays and what to lower", open="not yet estimated before allocation"),
+    44: Fault(
+        "out of memory",
+        "exit 2 with the largest arrays and what to lower; what was stored stays",
+        (
+            f"{MEMORY}::test_a_state_that_no_machine_holds_is_told_with_its_largest_arrays",
+            f"{MEMORY}::test_what_was_stored_before_stays_and_is_gone_on_with",
+            f"{MEMORY}::test_lanes_length_and_replay_are_what_to_lower",
+        ),
+    ),
     45: Fault(
         "no GPU though asked for, or one that stays idle",
         "exit 2; a loud warning",
@@ -259,8 +357,24 @@ FAULTS = {
         (f"{RUN}::test_tensorboard_that_fails_is_dropped_with_one_warning",),
     ),
     50: Fault("one of several distributed processes dies", "all exit non-zero", open="training is one process"),
-    51: Fault("episodes of one step, or without end", "learned from; a time limit is demanded", open=HOSTED),
-    52: Fault("report of runs unfinished or mixed", "listed and left out", open="with the report"),
+    51: Fault(
+        "episodes of one step, or without end",
+        "learned from; a time limit is demanded",
+        (
+            f"{GYMNASIUM}::test_no_step_is_spent_on_a_reset_and_the_end_is_kept",
+            "scratch/test_ppo.py::test_the_policy_follows_what_is_seen",
+            f"{CHECK}::test_a_bad_environment_gets_one_sentence",
+            f"{CHECK}::test_a_bad_world_gets_one_sentence",
+        ),
+    ),
+    52: Fault(
+        "report of runs unfinished or mixed",
+        "unfinished ones are listed and left out; mixed ones refused unless grouped",
+        (
+            f"{REPORT}::test_runs_that_are_not_complete_are_left_out_and_listed",
+            f"{REPORT}::test_mixed_configurations_are_refused_unless_grouped",
+        ),
+    ),
 }
 
 
@@ -313,6 +427,24 @@ def test_a_missing_extra_names_its_install_line():
     with pytest.raises(MissingExtra, match=r"pip install 'headstart-rl\[log\]'") as told:
         require("a_module_that_is_nowhere", "log")
     assert told.value.exit_code == 2
+
+
+def test_words_that_the_agent_does_not_know_are_told_of(monkeypatch, tmp_path):
+    from headstart.newgame import job
+    from headstart.worlds.boardgames.rules import CLASSICS
+
+    class Enough(Exception):
+        pass
+
+    def stop():
+        raise Enough
+
+    said = []
+    monkeypatch.setattr(job.prior, "load", stop)
+    rules = dataclasses.replace(CLASSICS["connect_four"], text="Zyzzyva stones win.")
+    with pytest.raises(Enough):
+        job.meet(rules, directory=tmp_path, observer=types.SimpleNamespace(say=said.append))
+    assert said[-1] == "33% of these words are new to the agent."
 
 
 def test_a_poor_host_is_enough(tmp_path):
