@@ -9,7 +9,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import types
 from typing import NamedTuple
 
 import pytest
@@ -431,10 +430,15 @@ def test_a_missing_extra_names_its_install_line():
 
 def test_words_that_the_agent_does_not_know_are_told_of(monkeypatch, tmp_path):
     from headstart.newgame import job
+    from headstart.progress import Quiet
     from headstart.worlds.boardgames.rules import CLASSICS
 
     class Enough(Exception):
         pass
+
+    class Listener(Quiet):
+        def say(self, sentence):
+            said.append(sentence)
 
     def stop():
         raise Enough
@@ -443,7 +447,7 @@ def test_words_that_the_agent_does_not_know_are_told_of(monkeypatch, tmp_path):
     monkeypatch.setattr(job.prior, "load", stop)
     rules = dataclasses.replace(CLASSICS["connect_four"], text="Zyzzyva stones win.")
     with pytest.raises(Enough):
-        job.meet(rules, directory=tmp_path, observer=types.SimpleNamespace(say=said.append))
+        job.meet(rules, directory=tmp_path, observer=Listener())
     assert said[-1] == "33% of these words are new to the agent."
 
 
