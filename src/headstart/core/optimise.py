@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from headstart.core.types import Frozen, Metrics
 
-__all__ = ["Descent", "descend", "learns", "prepare"]
+__all__ = ["Descent", "clipped_adam", "descend", "learns", "prepare"]
 
 Parts = tuple[Any, ...]
 
@@ -28,6 +28,23 @@ class Descent(eqx.Module):
     metrics: Metrics
     gradient: Float[Array, ""]
     made: Bool[Array, ""]
+
+    def reported(self, owner: str) -> Metrics:
+        """The loss's metrics, with the norm and the share of steps not made in the owner's name."""
+        return self.metrics | {
+            f"{owner}/gradient": self.gradient,
+            f"{owner}/skipped": (~self.made).astype(jnp.float32),
+        }
+
+
+def clipped_adam(
+    learning_rate: float | optax.Schedule, clip: float, *, eps: float = 1e-8, weight_decay: float = 0.0
+) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay, on gradients of a norm of `clip` at most.
+
+    `learning_rate` is a number or an optax schedule over gradient steps.
+    """
+    return optax.chain(optax.clip_by_global_norm(clip), optax.adamw(learning_rate, eps=eps, weight_decay=weight_decay))
 
 
 def learns(part: PyTree) -> tuple[PyTree, PyTree]:

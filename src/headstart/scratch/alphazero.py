@@ -34,7 +34,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.collect import Lanes, begin, collect_lanes
 from headstart.core.network import AbstractNetwork, Memory, unroll
-from headstart.core.optimise import descend, prepare
+from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
@@ -97,9 +97,7 @@ class AlphaZero(AbstractProcess):
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(
-            optax.clip_by_global_norm(self.clip), optax.adamw(self.learning_rate, weight_decay=self.weight_decay)
-        )
+        return clipped_adam(self.learning_rate, self.clip, weight_decay=self.weight_decay)
 
     def init(self, *, key: Key) -> AlphaZeroState:
         network_key, lanes_key = jax.random.split(key)
@@ -154,11 +152,7 @@ class AlphaZero(AbstractProcess):
                 self.optimiser,
                 state.optimisers,
             )
-            reported = {
-                "alphazero/gradient": descent.gradient,
-                "alphazero/skipped": (~descent.made).astype(jnp.float32),
-            }
-            return AlphaZeroState(network, source, optimisers, state.lanes), descent.metrics | reported
+            return AlphaZeroState(network, source, optimisers, state.lanes), descent.reported("alphazero")
 
         order_key, loss_key = jax.random.split(key)
         shuffle = lambda key: jax.random.permutation(key, total)[: total // size * size]

@@ -32,7 +32,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork, Memory, unroll
-from headstart.core.optimise import descend, prepare
+from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.replay import Replay
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
@@ -105,7 +105,7 @@ class DQN(AbstractLearner):
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(self.learning_rate))
+        return clipped_adam(self.learning_rate, self.clip)
 
     def init(self, network: AbstractNetwork, example: Step, *, key: Key) -> DQNState:
         copy = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True) if eqx.is_array(leaf) else leaf, network)
@@ -155,8 +155,7 @@ class DQN(AbstractLearner):
         )
         gradients_done = state.gradients + descent.made
         target = self._follow(state.target, network, descent.made & (gradients_done % self.period == 0))
-        reported = {"dqn/gradient": descent.gradient, "dqn/skipped": (~descent.made).astype(jnp.float32)}
-        return Learned(network, target, source, optimisers, gradients_done), descent.metrics | reported
+        return Learned(network, target, source, optimisers, gradients_done), descent.reported("dqn")
 
     def _targets(self, state: Learned, batch: Step) -> Float[Array, "L N"]:
         """y, for every step of the batch."""

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork, Memory, unroll
-from headstart.core.optimise import descend, prepare
+from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.returns import generalised_advantages
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
@@ -80,7 +80,7 @@ class PPO(AbstractLearner):
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(self.learning_rate, eps=1e-5))
+        return clipped_adam(self.learning_rate, self.clip, eps=1e-5)
 
     def init(self, network: AbstractNetwork, example: Step, *, key: Key) -> PPOState:
         return PPOState(network, self.source, prepare(self.optimiser, (network, self.source)))
@@ -106,9 +106,8 @@ class PPO(AbstractLearner):
                 self.optimiser,
                 state.optimisers,
             )
-            reported = {"ppo/gradient": descent.gradient, "ppo/skipped": (~descent.made).astype(jnp.float32)}
             network, source = parts
-            return PPOState(network, source, optimisers), descent.metrics | reported
+            return PPOState(network, source, optimisers), descent.reported("ppo")
 
         count = batch.reward.shape[1]
         order_key, loss_key = jax.random.split(learn_key)
