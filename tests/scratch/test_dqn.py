@@ -1,38 +1,53 @@
+"""DQN on the probes: known values, the arithmetic of its targets, memory, and what a source may do to it."""
+
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from headstart.core.collect import example
+from headstart.core.collect import begin, collect, example
 from headstart.core.network import AbstractNetwork
+from headstart.core.networks import ActionValues
 from headstart.core.process import Online, train
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Outcome, Output, Percept, Task
+from headstart.core.types import Frozen, Outcome, Output, Percept, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import UsageError
 from headstart.scratch.dqn import DQN
 
 
-class Values(AbstractNetwork):
-    """Action values by a small perceptron; optionally with a recurrent cell before it."""
+class RecurrentValues(AbstractNetwork):
+    """Action values from a gated recurrent unit."""
 
     body: eqx.nn.MLP
-    cell: eqx.nn.GRUCell | None
+    cell: eqx.nn.GRUCell
 
-    def __init__(self, recurrent=False, size=3, *, key):
+    def __init__(self, key):
         body_key, cell_key = jax.random.split(key)
-        self.cell = eqx.nn.GRUCell(size, 16, key=cell_key) if recurrent else None
-        self.body = eqx.nn.MLP(16 if recurrent else size, 3, 32, 1, key=body_key)
+        self.cell = eqx.nn.GRUCell(3, 16, key=cell_key)
+        self.body = eqx.nn.MLP(16, 3, 32, 1, key=body_key)
 
     def initial(self):
-        return None if self.cell is None else jnp.zeros(16)
+        return jnp.zeros(16)
 
     def __call__(self, percept, memory):
-        if self.cell is None:
-            return Output(self.body(percept.observation)), None
         memory = self.cell(percept.observation, memory)
         return Output(self.body(memory)), memory
+
+
+class Fixed(AbstractNetwork):
+    """The same action values at every moment."""
+
+    values: jax.Array
+
+    def initial(self):
+        return None
+
+    def __call__(self, percept, memory):
+        return Output(self.values), None
 
 
 class Cue(AbstractWorld):
@@ -81,6 +96,14 @@ class Constant(AbstractWorld):
         return state, Outcome(jnp.ones(3), jnp.ones(()), jnp.array(float(self.cut)), jnp.array(True))
 
 
+class Lottery(Constant):
+    """As `Constant`, but one step in four earns 20 and the others nothing."""
+
+    def step(self, state, task, action, *, key):
+        state, outcome = super().step(state, task, action, key=key)
+        return state, eqx.tree_at(lambda outcome: outcome.reward, outcome, 20.0 * jax.random.bernoulli(key, 0.25))
+
+
 class Penalty(AbstractSource):
     """Pulls action values towards zero, with a parameter of its own."""
 
@@ -109,9 +132,10 @@ SETTINGS = {
 }
 
 
-def learned(world, iterations=40, recurrent=False, **settings):
+def learned(world, iterations=40, network=None, **settings):
     learner = DQN(**(SETTINGS | {"learning_rate": 3e-3, "discount": 0.5} | settings))
-    process = Online(world, lambda key: Values(recurrent, key=key), learner, lanes=8, length=8)
+    network = network or partial(ActionValues, world, width=32, depth=1)
+    process = Online(world, network, learner, lanes=8, length=8)
     return train(process, iterations, key=jax.random.key(0), chunk=20).learner
 
 
@@ -123,7 +147,33 @@ def values(state, *moments):
     return np.asarray(output.policy)
 
 
+KEY = jax.random.key(0)
 ZERO, ONE, GONE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_targets_are_those_worked_by_hand(double):
+    """y = 1 + γ Q(s′, argmax Q(s′, ·; θ); θ⁻) where the episode is cut, and 1 where it ends, legal actions only."""
+    network, target = Fixed(jnp.array([5.0, 2.0, 9.0])), Fixed(jnp.array([3.0, 4.0, 50.0]))
+    learner = DQN(discount=0.5, double=double)
+    for world, worth in ((Constant(cut=True), 1 + 0.5 * (3.0 if double else 4.0)), (Constant(cut=False), 1.0)):
+        state = learner.init(network, example(world, network, key=jax.random.key(0)), key=jax.random.key(0))
+        state = eqx.tree_at(lambda state: state.learned.target, state, Frozen(target))
+        act = lambda percept, memory, *, key, state=state: learner.act(state, percept, memory, key=key)
+        _, batch = collect(world, network, act, begin(world, network, 4, key=jax.random.key(1)), 2, key=KEY)
+        legal = jnp.broadcast_to(jnp.array([True, True, False]), (2, 4, 3))
+        batch = eqx.tree_at(lambda batch: batch.after.legal, batch, legal, is_leaf=lambda leaf: leaf is None)
+        np.testing.assert_allclose(learner._targets(state.learned, batch), np.full((2, 4), worth))
+
+
+@pytest.mark.parametrize(("blend", "due", "reached"), [(1.0, True, 8.0), (0.25, True, 2.0), (1.0, False, 0.0)])
+def test_the_target_moves_its_fraction_when_due(blend, due, reached):
+    target = DQN(blend=blend)._follow(Frozen(Fixed(jnp.zeros(3))), Fixed(jnp.full(3, 8.0)), jnp.array(due))
+    np.testing.assert_allclose(target.frozen.values, reached)
+
+
+def test_values_are_means_also_where_the_rare_case_decides():
+    np.testing.assert_allclose(values(learned(Lottery(False), 80, learning_rate=1e-2), [1.0] * 3), 5.0, atol=2.0)
 
 
 def test_values_without_memory_average_over_what_is_hidden():
@@ -133,7 +183,7 @@ def test_values_without_memory_average_over_what_is_hidden():
 
 
 def test_values_with_memory_recall_the_cue():
-    state = learned(Cue(), 120, recurrent=True, segment=4)
+    state = learned(Cue(), 120, RecurrentValues, segment=4)
     np.testing.assert_allclose(values(state, ZERO, GONE)[:2], [0.25, 0.0], atol=0.05)
     np.testing.assert_allclose(values(state, ONE, GONE)[:2], [0.25, 1.0], atol=0.05)
     np.testing.assert_allclose(values(state, ZERO)[:2], [0.125, 0.125], atol=0.05)
@@ -164,8 +214,7 @@ def test_non_finite_gradients_change_nothing():
 
 def test_illegal_actions_are_never_taken():
     learner = DQN(**SETTINGS)
-    network = Values(key=jax.random.key(0))
-    network = eqx.tree_at(lambda network: network.body.layers[-1].bias, network, jnp.array([0.0, 0.0, 9.0]))
+    network = Fixed(jnp.array([0.0, 0.0, 9.0]))
     state = learner.init(network, example(Cue(), network, key=jax.random.key(1)), key=jax.random.key(1))
     percept = Percept(jnp.ones(3), jnp.array(True), legal=jnp.array([True, True, False]))
     act = jax.jit(jax.vmap(lambda key: learner.act(state, percept, None, key=key)[0].action))
