@@ -12,7 +12,7 @@ from headstart.core.collect import begin
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork
 from headstart.core.policies import Categorical
-from headstart.core.process import Online
+from headstart.core.process import Online, train
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
@@ -118,6 +118,28 @@ def test_every_recipe_builds_and_can_be_stepped(name):
     _, metrics = eqx.filter_eval_shape(recipe.process.step, state, key=key)
     assert "episode/return" in metrics
     assert recipe.steps == recipe.process.lanes * recipe.process.length
+
+
+PUBLISHED = {
+    "cartpole-ppo": 475,
+    "cartpole-dqn": 475,
+    "acrobot-ppo": -100,
+    "acrobot-dqn": -100,
+}
+UNRELIABLE = {"mountaincar-dqn"}  # it says so itself
+
+
+def test_every_recipe_that_can_be_judged_has_a_score_to_reach():
+    assert {name for name in recipes.RECIPES if recipes.find(name).evaluate} == PUBLISHED.keys() | UNRELIABLE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_recipe_reaches_the_published_score(name):
+    recipe = recipes.find(name)
+    state = train(recipe.process, recipe.iterations, key=jax.random.key(0))
+    found = recipe.evaluate(recipe.process, state, title=name, episodes=128, seed=0)
+    assert found.figures["mean return"] >= PUBLISHED[name]
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)

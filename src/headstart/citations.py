@@ -16,6 +16,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "cartpole-ppo": PPO + SCORES,
     "acrobot-ppo": PPO + SCORES,
     "cartpole-dqn": DQN + SCORES,
+    "acrobot-dqn": DQN + SCORES,
     "mountaincar-dqn": DQN + SCORES,
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "TaskInference": ("humplik2019",),

@@ -19,7 +19,9 @@ from headstart.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from headstart.core.process import AbstractProcess, ProcessState
+    from headstart.core.world import AbstractWorld
     from headstart.greedy import Evaluation
+    from headstart.scratch.dqn import DQN
 
 __all__ = ["RECIPES", "Recipe", "about", "configuration", "find", "restore"]
 
@@ -46,48 +48,62 @@ class Recipe:
 
 
 def cartpole_ppo(iterations: int = 200) -> Recipe:
-    """PPO balances a pole on a cart; solved at a mean return of 475 of 500."""
-    from headstart.core.networks import ActorCritic
-    from headstart.core.process import Online
-    from headstart.scratch.ppo import PPO
+    """PPO balances a pole on a cart; solved at a mean return of 475 of 500.
+
+    475 is the `reward_threshold` that Gymnasium registers for CartPole-v1; RL Baselines3 Zoo reports 500.
+    """
     from headstart.worlds.classic_control import CartPole
 
-    world = CartPole()
-    return _online(Online(world, partial(ActorCritic, world), PPO(learning_rate=1e-3), lanes=64, length=32), iterations)
+    return _ppo(CartPole(), iterations)
 
 
-def cartpole_dqn(iterations: int = 1_500) -> Recipe:
-    """Double DQN balances a pole on a cart; solved at a mean return of 475 of 500."""
-    from headstart.core.networks import ActionValues
-    from headstart.core.process import Online
+def cartpole_dqn(iterations: int = 1_200) -> Recipe:
+    """Double DQN balances a pole on a cart; solved at a mean return of 475 of 500.
+
+    475 is the `reward_threshold` that Gymnasium registers for CartPole-v1; RL Baselines3 Zoo reports 500.
+    """
     from headstart.scratch.dqn import DQN
     from headstart.worlds.classic_control import CartPole
 
-    world = CartPole()
-    learner = DQN(updates=8, batch=128, learning_rate=5e-4, explore=20_000, period=50)
-    return _online(Online(world, partial(ActionValues, world), learner, lanes=16, length=8), iterations)
+    learner = DQN(updates=16, batch=128, learning_rate=5e-4, explore=20_000, period=50)
+    return _dqn(CartPole(), learner, iterations, lanes=8, length=16, width=128)
 
 
 def acrobot_ppo(iterations: int = 300) -> Recipe:
-    """PPO swings a two-link arm up; solved at a mean return of −100."""
-    from headstart.core.networks import ActorCritic
-    from headstart.core.process import Online
-    from headstart.scratch.ppo import PPO
+    """PPO swings a two-link arm up; solved at a mean return of −100.
+
+    −100 is the `reward_threshold` that Gymnasium registers for Acrobot-v1; RL Baselines3 Zoo reports about −73.
+    """
     from headstart.worlds.classic_control import Acrobot
 
-    world = Acrobot()
-    return _online(Online(world, partial(ActorCritic, world), PPO(learning_rate=1e-3), lanes=64, length=32), iterations)
+    return _ppo(Acrobot(), iterations)
 
 
-def mountaincar_dqn(iterations: int = 4_000) -> Recipe:
-    """Double DQN rocks a weak car out of a valley; solved at a mean return of −110."""
-    from headstart.core.networks import ActionValues
-    from headstart.core.process import Online
+def acrobot_dqn(iterations: int = 1_000) -> Recipe:
+    """Double DQN swings a two-link arm up; solved at a mean return of −100.
+
+    −100 is the `reward_threshold` that Gymnasium registers for Acrobot-v1; RL Baselines3 Zoo reports about −77.
+    """
+    from headstart.scratch.dqn import DQN
+    from headstart.worlds.classic_control import Acrobot
+
+    learner = DQN(updates=16, batch=128, learning_rate=5e-4, explore=20_000, period=100)
+    return _dqn(Acrobot(), learner, iterations, lanes=8, length=16, width=128)
+
+
+def mountaincar_dqn(iterations: int = 1_000) -> Recipe:
+    """Double DQN rocks a weak car out of a valley; solved at a mean return of −110, which it does not always reach.
+
+    −110 is the `reward_threshold` that Gymnasium registers for MountainCar-v0; RL Baselines3 Zoo reports about −101.
+    Here the goal is found by chance, after 16 to 40 thousand steps in the seeds that were tried; greedy play then
+    varied between −103 and −177.
+    """
     from headstart.scratch.dqn import DQN
     from headstart.worlds.classic_control import MountainCar
 
-    world = MountainCar()
-    return _online(Online(world, partial(ActionValues, world), DQN(), lanes=16, length=4), iterations)
+    # Every step costs 1, so what was never tried looks best: values that fall fast, in a short memory, explore.
+    learner = DQN(updates=64, batch=128, learning_rate=2e-3, capacity=10_000, explore=8_000, period=50)
+    return _dqn(MountainCar(), learner, iterations, lanes=8, length=8, width=64)
 
 
 def newgame(iterations: int | None = None) -> Recipe:
@@ -108,6 +124,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "cartpole-ppo": cartpole_ppo,
     "cartpole-dqn": cartpole_dqn,
     "acrobot-ppo": acrobot_ppo,
+    "acrobot-dqn": acrobot_dqn,
     "mountaincar-dqn": mountaincar_dqn,
     "newgame": newgame,
 }
@@ -174,6 +191,22 @@ def configuration(value: Any) -> Any:
     if eqx.is_array(value):
         return value.tolist() if value.size <= 16 else f"{value.dtype}{list(value.shape)}"
     return getattr(value, "__qualname__", type(value).__name__)
+
+
+def _ppo(world: AbstractWorld, iterations: int) -> Recipe:
+    from headstart.core.networks import ActorCritic
+    from headstart.core.process import Online
+    from headstart.scratch.ppo import PPO
+
+    return _online(Online(world, partial(ActorCritic, world), PPO(learning_rate=1e-3), lanes=64, length=32), iterations)
+
+
+def _dqn(world: AbstractWorld, learner: DQN, iterations: int, *, lanes: int, length: int, width: int) -> Recipe:
+    from headstart.core.networks import ActionValues
+    from headstart.core.process import Online
+
+    network = partial(ActionValues, world, width=width)
+    return _online(Online(world, network, learner, lanes=lanes, length=length), iterations)
 
 
 def _online(process: Any, iterations: int) -> Recipe:
