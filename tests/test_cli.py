@@ -99,7 +99,7 @@ BAD_LINES = [
     (["train", "counter", "--iterations", "0"], "whole number of 1 or more, not '0'"),
     (["train", "counter", "--seed", "-1"], "whole number of 0 or more, not '-1'"),
     (["train", "counter", "--device", "tpu"], "invalid choice 'tpu'"),
-    (["train"], "give a recipe: acrobot-ppo, "),
+    (["train"], "give a recipe: acrobot-dqn, "),
     (["train", "cartpole-pop"], "no recipe 'cartpole-pop'; did you mean 'cartpole-ppo'"),
     (["evaluate"], "give the directory of a run"),
     (["evaluate", "nowhere"], "nowhere is no directory"),
