@@ -35,6 +35,7 @@ class Recipe:
     - `configuration`: what makes two runs of it the same, as JSON.
     - `observes`: what the agent may observe, in words.
     - `steps`: steps of the world in an iteration, all lanes together.
+    - `chunk`, `every`: iterations per call of the compiled program, and between checkpoints.
     - `evaluate`: `(process, state, *, title, episodes, seed)`, how its trained agent is judged;
       `None` where only a study can.
     """
@@ -44,6 +45,8 @@ class Recipe:
     configuration: dict[str, Any]
     observes: str
     steps: int
+    chunk: int = 16
+    every: int = 128
     evaluate: Callable[..., Evaluation] | None = None
 
 
@@ -117,6 +120,8 @@ def newgame(iterations: int | None = None) -> Recipe:
         configuration={"training": dataclasses.asdict(settings)},
         observes="the board, the rules in words, and how earlier games of the trial ended",
         steps=settings.lanes * settings.length,
+        chunk=4,
+        every=16,
     )
 
 

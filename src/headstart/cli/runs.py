@@ -101,6 +101,8 @@ class Train(Working):
             directory=directory,
             configuration=recipe.configuration,
             seed=self.seed,
+            every=recipe.every,
+            chunk=recipe.chunk,
             observer=observer,
             observes=recipe.observes,
             override=self.override_config,

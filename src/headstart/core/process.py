@@ -146,6 +146,7 @@ def train(
     init_key, step_key = jax.random.split(key)
     if state is None:
         state = eqx.filter_jit(process.init)(key=init_key) if process.compiled else process.init(key=init_key)
+        state = _strongly_typed(state)
 
     def iterate(state, index):
         return process.step(state, key=jax.random.fold_in(step_key, index))
@@ -166,3 +167,9 @@ def train(
         if after is not None:
             after(done, state, jax.device_get(metrics))
     return state
+
+
+def _strongly_typed(state: ProcessState) -> ProcessState:
+    """The state with no array weakly typed: one that is after `init` but not after `step` would be compiled twice."""
+    strong = lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype) if eqx.is_inexact_array(leaf) else leaf
+    return jax.tree.map(strong, state)

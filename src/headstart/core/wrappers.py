@@ -1,7 +1,7 @@
 """Wrappers: what holds at test time as well as in training, for any world.
 
-They are not for `AbstractTwoPlayerWorld`, whose trials tell what a player may see of the game before: see
-`headstart.worlds.boardgames.trials`.
+`TimeLimit` and `Trials` are not for `AbstractTwoPlayerWorld`, whose trials tell what a player may see of the game
+before: see `headstart.worlds.boardgames.trials`. `OneTask`, and whatever else is `Like` another world, is for both.
 """
 
 from __future__ import annotations
@@ -12,10 +12,52 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
 from headstart.core.types import Key, Outcome, Task
-from headstart.core.world import AbstractWorld, Box, Discrete, State
+from headstart.core.world import AbstractTwoPlayerWorld, AbstractWorld, Box, Discrete, State
 from headstart.errors import UsageError
 
-__all__ = ["TimeLimit", "Trials"]
+__all__ = ["Like", "OneTask", "TimeLimit", "Trials"]
+
+
+class Like(AbstractTwoPlayerWorld):
+    """A world that is like another in all that a subclass does not say. Of two players only if the other is."""
+
+    world: eqx.AbstractVar[AbstractWorld]
+
+    @property
+    def actions(self) -> Discrete | Box:
+        return self.world.actions
+
+    def task(self, *, key: Key) -> Task:
+        return self.world.task(key=key)
+
+    def reset(self, task: Task, *, key: Key) -> tuple[State, PyTree[Array]]:
+        return self.world.reset(task, key=key)
+
+    def step(self, state: State, task: Task, action: PyTree[Array], *, key: Key) -> tuple[State, Outcome]:
+        return self.world.step(state, task, action, key=key)
+
+    def legal(self, state: State, task: Task) -> Bool[Array, "actions"] | None:
+        return self.world.legal(state, task)
+
+    def player(self, state: State) -> Int[Array, ""]:
+        assert isinstance(self.world, AbstractTwoPlayerWorld), f"{type(self.world).__name__} has one player"
+        return self.world.player(state)
+
+
+class OneTask(Like):
+    """A world whose every task is the same one, with the goal, the words or the demonstrations that are in it.
+
+    **Arguments:**
+
+    - `world`: the family.
+    - `only`: the task.
+    """
+
+    world: AbstractWorld
+    only: Task
+
+    def task(self, *, key: Key) -> Task:
+        return self.only
 
 
 class Counted(eqx.Module):

@@ -35,10 +35,11 @@ class Reader(eqx.Module):
     def __init__(self, vocabulary: int, size: int, *, detectors: int = 64, span: int = 3, key: Key):
         tables_key, project_key = jax.random.split(key)
         keys = jax.random.split(tables_key, span)
-        self.tables = tuple(jax.random.normal(key, (vocabulary, detectors)) / span**0.5 for key in keys)
-        # The greatest of some eighty looks is about 2.4 for every text: begun below it, detectors tell texts apart.
-        self.bias = jnp.full(detectors, -2.4)
-        self.project = eqx.nn.MLP(detectors, size, 2 * size, 1, key=project_key)
+        # Begun small: what a detector finds in a text is at first about the same for all texts, and soon is not. Begun
+        # at the usual scale, a detector must first forget the word that it happens to like best.
+        self.tables = tuple(0.1 * jax.random.normal(key, (vocabulary, detectors)) for key in keys)
+        self.bias = jnp.zeros(detectors)
+        self.project = eqx.nn.MLP(detectors, size, 2 * detectors, 1, key=project_key)
 
     def __call__(self, tokens: Int[Array, "words"]) -> Float[Array, "size"]:
         ahead = jnp.pad(tokens, (0, len(self.tables) - 1))

@@ -1,12 +1,12 @@
 """The universal agent: one network for all board games, which reads the rules and remembers how games ended.
 
-What it knows of the game at hand is one vector, the context. Words give it directly, through a `Reader`. Without words
-it is guessed from a memory of how the games of this trial ended; the guess is trained to be what reading would have
-said (task inference: Humplik and others, *Meta reinforcement learning as task inference*, 2019), by the source
-`TaskInference`.
-Demonstrations are endings of games that others played, and enter the same memory.
+What it knows of the game at hand is a belief: how likely each of `FACTS` is. Words speak to it through a `Reader`, and
+how games of this trial ended speaks to it through a memory; both in log-odds, which add. Demonstrations are endings of
+games that others played, and enter the same memory. The belief is the goal of a universal value function V(s, g), the
+`Player` (Schaul 2015): whoever believes other rules wants something else on the same board.
 
-The memory is a sum of evidence and a count: what has been seen is never forgotten, and its order does not matter.
+That an agent which must find out its task is best taught to infer it, with the answer known in training alone, is from
+Humplik and others, *Meta reinforcement learning as task inference*, 2019.
 """
 
 from __future__ import annotations
@@ -16,131 +16,115 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from headstart.core.network import AbstractNetwork
-from headstart.core.policies import Categorical
-from headstart.core.source import AbstractSource
-from headstart.core.types import Key, Metrics, Output, Percept, Step
+from headstart.core.types import Key, Output, Percept
 from headstart.instructions.reader import Reader
-from headstart.worlds.boardgames.bits import AXES
-from headstart.worlds.boardgames.network import BoardNetwork, LineDetectors, edges, looks
+from headstart.worlds.boardgames.facts import FACTS
+from headstart.worlds.boardgames.glance import FEATURES, glance
+from headstart.worlds.boardgames.network import Player
 from headstart.worlds.boardgames.trials import Ending, Sight
 from headstart.worlds.boardgames.vocabulary import size as vocabulary_size
 
-__all__ = ["Recollection", "TaskInference", "UniversalAgent"]
+__all__ = ["Inference", "Recollection", "UniversalAgent"]
 
 
 class Recollection(eqx.Module):
-    """What the agent carries through a trial: the sum of its evidence, how much there is, and the context in force."""
+    """What the agent carries through a trial: what words told it, the sum of its evidence, and how much there is.
 
+    What has been seen is never forgotten, and its order does not matter.
+    """
+
+    told: Float[Array, "facts"]
     evidence: Float[Array, "size"]
     count: Float[Array, ""]
-    context: Float[Array, "size"]
 
 
 class Witness(eqx.Module):
     """One ending to a vector of evidence about the rules: what the last move completed, and what else stood there."""
 
-    lines: LineDetectors
     project: eqx.nn.MLP
 
-    def __init__(self, size: int, *, detectors: int = 12, key: Key):
-        lines_key, project_key = jax.random.split(key)
-        self.lines = LineDetectors(detectors, key=lines_key)
-        self.project = eqx.nn.MLP(2 * AXES * detectors + 5 + 3 + 8, size, size, 1, key=project_key)
+    def __init__(self, size: int, *, key: Key):
+        self.project = eqx.nn.MLP(3 * FEATURES + 5 + 1, size, 2 * size, 2, key=key)
 
     def __call__(self, ending: Ending) -> Float[Array, "size"]:
         winner, loser, board, changed, torus = jnp.moveaxis(ending.board, -1, 0)
-        sight = jax.lax.optimization_barrier(looks(winner, loser, board, torus[0, 0]))
-        found = jax.nn.relu(self.lines(sight)).reshape(*board.shape, -1)
-        completed = jnp.sum(found * changed[..., None], axis=(0, 1)) / jnp.maximum(jnp.sum(changed), 1)
-        stood = jnp.max(found * winner[..., None], axis=(0, 1))
-        shares = jnp.sum(ending.board[..., (0, 1, 3)], axis=(0, 1)) / jnp.maximum(jnp.sum(board), 1)
-        touched = [
-            jnp.sum(stones & edge) / jnp.maximum(jnp.sum(edge), 1)
-            for stones in (winner, loser)
-            for edge in edges(board)
-        ]
-        return self.project(jnp.concatenate([completed, stood, shares, jnp.stack(touched), ending.verdict]))
+        second = jnp.broadcast_to(ending.verdict[4] > 0, board.shape)
+        planes = jnp.stack([winner, loser, board, second, jnp.zeros_like(board), torus], axis=-1)
+        seen = glance(planes, changed)
+        weigh = lambda cells: jnp.tensordot(cells, seen, 2) / jnp.maximum(jnp.sum(cells), 1)
+        views = [weigh(changed), jnp.max(seen * winner[..., None], axis=(0, 1)), weigh(board)]
+        return self.project(jnp.concatenate([*views, ending.verdict, jnp.sum(changed)[None] / 8.0]))
+
+
+class Inference(eqx.Module):
+    """From words and from endings to a belief about the rules, in log-odds `[facts]` each."""
+
+    reader: Reader
+    witness: Witness
+    guess: eqx.nn.MLP
+
+    def __init__(self, *, evidence: int = 64, key: Key):
+        reader_key, witness_key, guess_key = jax.random.split(key, 3)
+        self.reader = Reader(vocabulary_size(), len(FACTS), key=reader_key)
+        self.witness = Witness(evidence, key=witness_key)
+        self.guess = eqx.nn.MLP(evidence + 1, len(FACTS), 2 * evidence, 2, key=guess_key)
+
+    def read(self, words: Int[Array, "words"]) -> Float[Array, "facts"]:
+        """What a text says; nothing if it is all padding."""
+        return self.reader(words) * jnp.any(words > 0)
+
+    def recall(self, evidence: Float[Array, "size"], count: Float[Array, ""]) -> Float[Array, "facts"]:
+        """What `count` endings say, whose evidence has this sum."""
+        return self.guess(jnp.append(evidence / (1.0 + count), jnp.log1p(count)))
 
 
 class UniversalAgent(AbstractNetwork):
     """Reads, remembers, and plays any game of the family.
 
-    A percept without an instruction leaves the context as it was: within a search nothing new is read or recalled, so
-    that costs nothing there. An instruction of all zeros is silence: the context is then guessed from memory.
-
-    `Output.features` holds `told` (the context that the words give), `guessed` (the one that memory gives) and `heard`
-    (whether there were words).
+    A percept without an instruction leaves what was told as it is; an instruction of all zeros is silence.
+    `Output.features` is the belief: the probability of each of `FACTS`.
     """
 
-    reader: Reader
-    witness: Witness
-    guess: eqx.nn.MLP
-    board: BoardNetwork
+    inference: Inference
+    player: Player
 
-    def __init__(self, *, context: int = 64, detectors: int = 16, width: int = 32, blocks: int = 2, key: Key):
-        reader_key, witness_key, guess_key, board_key = jax.random.split(key, 4)
-        self.reader = Reader(vocabulary_size(), context, key=reader_key)
-        self.witness = Witness(context, key=witness_key)
-        self.guess = eqx.nn.MLP(context + 1, context, 2 * context, 2, key=guess_key)
-        self.board = BoardNetwork(context, detectors=detectors, width=width, blocks=blocks, key=board_key)
+    def __init__(self, *, width: int = 48, blocks: int = 2, key: Key):
+        inference_key, player_key = jax.random.split(key)
+        self.inference = Inference(key=inference_key)
+        self.player = Player(len(FACTS), width=width, blocks=blocks, key=player_key)
 
     def initial(self) -> Recollection:
-        nothing = jnp.zeros(self.reader.project.out_size)
-        return Recollection(nothing, jnp.zeros(()), nothing)
+        return Recollection(jnp.zeros(len(FACTS)), jnp.zeros(self.inference.witness.project.out_size), jnp.zeros(()))
 
     def __call__(self, percept: Percept, memory: Recollection) -> tuple[Output, Recollection]:
-        sight: Sight = percept.observation
-        features: dict[str, Any] | None = None
-        if percept.instruction is not None:
-            memory = self._recall(percept, memory)
-            told = _even(self.reader(percept.instruction))
-            guessed = _even(self.guess(jnp.append(memory.evidence / (1.0 + memory.count), jnp.log1p(memory.count))))
-            heard = jnp.any(percept.instruction > 0)
-            memory = Recollection(memory.evidence, memory.count, jnp.where(heard, told, guessed))
-            features = {"told": told, "guessed": guessed, "heard": heard}
-        assert percept.legal is not None
-        logits, value = self.board(sight.board, percept.legal, memory.context)
-        return Output(Categorical(logits, percept.legal), value, features), memory
+        memory = self.take_in(percept, memory)
+        belief = self.believe(memory)
+        output, _ = self.player(on_board(percept, belief), None)
+        return Output(output.policy, output.value, belief), memory
 
-    def _recall(self, percept: Percept, memory: Recollection) -> Recollection:
-        """The memory with what has ended since: demonstrated games as a trial begins, then each game of the trial."""
+    def believe(self, memory: Recollection) -> Float[Array, "facts"]:
+        """How likely each of `FACTS` is, after all that was told and seen."""
+        return jax.nn.sigmoid(memory.told + self.inference.recall(memory.evidence, memory.count))
+
+    def take_in(self, percept: Percept, memory: Recollection) -> Recollection:
+        """The memory with what is new: words, demonstrated games as a trial begins, and the game that just ended."""
         sight: Sight = percept.observation
-        over = ((percept.discount == 0) & ~percept.first).astype(jnp.float32)
-        evidence, count = memory.evidence + over * self.witness(sight.ending), memory.count + over
+        told = memory.told if percept.instruction is None else self.inference.read(percept.instruction)
+        endings = jax.tree.map(lambda leaf: leaf[None], sight.ending)
+        new = ((percept.discount == 0) & ~percept.first).astype(jnp.float32)[None]
         if percept.demonstration is not None:
             games: Ending = percept.demonstration
             shown = percept.first * (1.0 - games.verdict[:, 0])  # an ending of no game shows nothing
-            evidence = evidence + shown @ jax.vmap(self.witness)(games)
-            count = count + jnp.sum(shown)
-        return Recollection(evidence, count, memory.context)
+            endings = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), endings, games)
+            new = jnp.concatenate([new, shown])
+        seen = new @ jax.vmap(self.inference.witness)(endings)
+        return Recollection(told, memory.evidence + seen, memory.count + jnp.sum(new))
 
 
-def _even(context: Float[Array, "size"]) -> Float[Array, "size"]:
-    """The context at unit root mean square: it must be heard by every layer from the first day on."""
-    return context * jax.lax.rsqrt(jnp.mean(context**2) + 1e-6)
-
-
-class TaskInference(AbstractSource):
-    """Teaches memory to guess what the words would have told, wherever there were words.
-
-        L = weight · mean over heard moments of ‖guessed − told‖² / size, with no gradient into `told`
-
-    **Arguments:**
-
-    - `weight`: of the loss.
-    """
-
-    weight: float = 1.0
-
-    def loss(
-        self, network: AbstractNetwork, batch: Step, outputs: Output, *, key: Key
-    ) -> tuple[Float[Array, ""], Metrics]:
-        features = outputs.features
-        assert features is not None
-        error = jnp.mean((features["guessed"] - jax.lax.stop_gradient(features["told"])) ** 2, axis=-1)
-        heard = features["heard"].astype(jnp.float32)
-        loss = jnp.sum(error * heard) / jnp.maximum(jnp.sum(heard), 1.0)
-        return self.weight * loss, {"inference/error": loss}
+def on_board(percept: Percept, belief: Float[Array, "*batch facts"]) -> Percept:
+    """What the `Player` of a universal agent is shown: the board, what it may do, and what the game is about."""
+    board: Any = percept.observation.board
+    return Percept(observation=board, first=percept.first, goal=belief, legal=percept.legal)

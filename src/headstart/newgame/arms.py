@@ -1,33 +1,39 @@
-"""Who meets the game, and how strong they are after so many games of it: the arms of the main job's comparison.
+"""Who meets the games, and how strong they are: the measurements that the main job and its study are made of.
 
-The universal agent, with one kind of knowledge or with all of it, and a learner from scratch. All are judged on the
-same game by the same opponents; a learner's games are games of self-play.
+All arms are judged on the same games by the same ladder of opponents. Games come in a stack: N of them are met side by
+side, by one agent or by one learner each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jaxtyping import Array, Float, Int
 
-from headstart.core.network import AbstractNetwork
-from headstart.core.networks import ActorCritic
-from headstart.core.process import Online, OnlineState
-from headstart.core.types import Choice, Key, Percept, Task
-from headstart.newgame.agent import UniversalAgent
-from headstart.scratch.ppo import PPO
+from headstart.core.network import AbstractNetwork, Memory
+from headstart.core.types import Key, Output, Percept, Task
+from headstart.newgame.agent import on_board
 from headstart.worlds.boardgames.engine import BoardGames
-from headstart.worlds.boardgames.ladder import AbstractOpponent, Match, TreeSearch, greedy, play
+from headstart.worlds.boardgames.ladder import (
+    LADDER,
+    AbstractMover,
+    Each,
+    Greedy,
+    Ladder,
+    Match,
+    Searching,
+    play,
+)
+from headstart.worlds.boardgames.network import Player
 from headstart.worlds.boardgames.trials import Ending, GameTrials, no_ending
 
-__all__ = ["EPISODES", "KNOWLEDGE", "Meeting", "improve", "learn_from_scratch"]
+__all__ = ["KNOWLEDGE", "BoardAlone", "Meeting", "Settled"]
 
-EPISODES = 10
+#: How many endings of games that others played a demonstration shows.
+SHOWN = 8
 
 #: What each arm of the universal agent knows before its first game: (it is told the rules, it sees demonstrations).
 KNOWLEDGE = {
@@ -38,117 +44,116 @@ KNOWLEDGE = {
 }
 
 
+class BoardAlone(AbstractNetwork):
+    """A network that was trained on single games, in a trial: it is shown the board and not how other games ended."""
+
+    network: AbstractNetwork
+
+    def initial(self) -> Memory:
+        return self.network.initial()
+
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        board: Any = percept.observation.board
+        return self.network(eqx.tree_at(lambda percept: percept.observation, percept, board), memory)
+
+
+class Settled(AbstractNetwork):
+    """A player whose belief about the rules is settled: it has learned from reward to play by this one."""
+
+    player: Player
+    belief: Float[Array, "facts"]
+
+    def initial(self) -> None:
+        return None
+
+    def __call__(self, percept: Percept, memory: None) -> tuple[Output, None]:
+        return self.player(on_board(percept, self.belief), None)
+
+
 class Meeting(eqx.Module):
-    """One game, what is told of it, and games of it that others played. `lanes` trials are played at a time."""
+    """N games and who is met in them.
+
+    **Arguments:**
+
+    - `lanes`: trials against each rung of the ladder, in each game; an even number, for sides change with lanes too.
+    - `rungs`: by name.
+    """
 
     games: BoardGames
-    demonstrations: Ending
     lanes: int = eqx.field(static=True, default=8)
+    rungs: tuple[str, ...] = eqx.field(static=True, default=tuple(LADDER))
 
     @property
-    def world(self) -> GameTrials:
-        return GameTrials(self.games, episodes=EPISODES)
+    def ladder(self) -> Ladder:
+        return Ladder(tuple(LADDER[rung] for rung in self.rungs))
 
-    def tasks(self, *, told: bool, shown: bool) -> Task:
-        """The game in every lane, `[lanes, ...]`, with or without its words and its demonstrations."""
-        task = self.games.nth(0, key=jax.random.key(0))
-        assert task.instruction is not None
-        nothing = jax.tree.map(
-            lambda leaf, like: jnp.broadcast_to(leaf, like.shape), no_ending(self.games.canvas), self.demonstrations
-        )
-        task = Task(
-            parameters=task.parameters,
-            instruction=task.instruction * told,
-            demonstration=self.demonstrations if shown else nothing,
-        )
-        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.lanes, *leaf.shape)), task)
+    def tasks(
+        self,
+        *,
+        told: bool = False,
+        shown: Ending | None = None,
+        words: Int[Array, "N paraphrases words"] | None = None,
+    ) -> Task:
+        """Every game, and what is known of it before the first move: leaves `[N, paraphrases, ...]`.
 
-    def judge(self, agent: UniversalAgent, opponent: AbstractOpponent, *, key: Key) -> dict[str, Match]:
-        """The universal agent with each kind of knowledge, against one opponent."""
-        tasks = [self.tasks(told=told, shown=shown) for told, shown in KNOWLEDGE.values()]
-        together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *tasks)
-        match = _play(self.world, agent, opponent, together, key)
-        part = lambda index: jax.tree.map(lambda leaf: leaf[index * self.lanes :][: self.lanes], match)
-        return {name: part(index) for index, name in enumerate(KNOWLEDGE)}
+        **Arguments:**
 
-    def judge_one(self, network: AbstractNetwork, opponent: AbstractOpponent, *, told: bool, key: Key) -> Match:
-        """Any agent, against one opponent."""
-        return _play(self.world, network, opponent, self.tasks(told=told, shown=told), key)
-
-
-@eqx.filter_jit
-def _play(world: GameTrials, network: AbstractNetwork, opponent: AbstractOpponent, tasks: Task, key: Key) -> Match:
-    return play(world, network, _acts(network), opponent, tasks, key=key)
-
-
-def _acts(network: AbstractNetwork):
-    """The universal agent sees the last ending too; a network from scratch sees the board alone."""
-    act = greedy(network)
-    if isinstance(network, UniversalAgent):
-        return act
-
-    def board_alone(percept: Percept, memory: Any, *, key: Key) -> tuple[Choice, Any]:
-        return act(
-            eqx.tree_at(lambda percept: percept.observation, percept, percept.observation.board), memory, key=key
+        - `told`: whether the agent reads the game's words, or others if `words` are given.
+        - `shown`: endings of games that others played, `[N, SHOWN, ...]`.
+        """
+        words = self.games.words if words is None else words
+        assert words is not None
+        count, paraphrases = words.shape[:2]
+        if shown is None:
+            nothing = no_ending(self.games.canvas)
+            shown = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, SHOWN, *leaf.shape)), nothing)
+        spread = lambda leaf: jnp.broadcast_to(leaf[:, None], (count, paraphrases, *leaf.shape[1:]))
+        return Task(
+            parameters=jax.tree.map(spread, self.games.games),
+            instruction=words.astype(jnp.int32) * told,
+            demonstration=jax.tree.map(spread, shown),
         )
 
-    return board_alone
+    def demonstrate(self, episodes: int, *, key: Key) -> Ending:
+        """How games between two of the strongest on the ladder ended: `[N, SHOWN, ...]`."""
+        match = self._play(None, self.tasks(), episodes, key=key)
+        return jax.tree.map(lambda leaf: leaf[-1].reshape(leaf.shape[1], -1, *leaf.shape[4:])[:, :SHOWN], match.endings)
 
+    def judge(
+        self,
+        network: AbstractNetwork,
+        tasks: Task,
+        episodes: int,
+        *,
+        key: Key,
+        each: bool = False,
+        simulations: int = 0,
+        forgetful: bool = False,
+    ) -> Match:
+        """Trials against every rung: scores `[rungs, N, lanes, episodes]`.
 
-def demonstrate(games: BoardGames, count: int, *, key: Key) -> Ending:
-    """The endings `[count]` of games between two tree searches over the true rules, begun with a few random moves."""
-    world, expert = GameTrials(games, episodes=1), TreeSearch(64)
-    task = games.nth(0, key=key)
-    tasks = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), task)
+        **Arguments:**
 
-    def move(carry):
-        states, going, key = carry
-        key, action_key = jax.random.split(key)
-        action = expert(games, tasks, states.game, key=action_key)
-        after, outcome = jax.vmap(lambda state, task, action: world.step(state, task, action, key=key))(
-            states, tasks, action
+        - `network`: one agent for all games, or a stack `[N, ...]` of them, if `each` game has its own.
+        - `tasks`: as from `tasks`; the lanes take the paraphrases in turn.
+        - `simulations`: to search with, over the true rules; 0 for the network alone.
+        - `forgetful`: see `play`.
+        """
+        mover: AbstractMover = Greedy(network)
+        if simulations:
+            mover = Searching(GameTrials(self.games, episodes=episodes), network, simulations)
+        return self._play(
+            Each(mover, len(self.rungs)) if each else mover, tasks, episodes, key=key, forgetful=forgetful
         )
-        keep = lambda new, old: jnp.where(going.reshape(going.shape + (1,) * (new.ndim - 1)), new, old)
-        return jax.tree.map(keep, after, states), going & ~outcome.last, key
 
-    states, _ = jax.vmap(lambda task: world.reset(task, key=key))(tasks)
-    ended = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), move, (states, jnp.ones(count, bool), key))
-    return ended[0].ending
-
-
-def learn_from_scratch(games: BoardGames, counts: list[int], *, key: Key) -> Iterator[tuple[int, ActorCritic]]:
-    """PPO by self-play, paused whenever it has played the next of `counts` games: yields the true count and itself."""
-    process = Online(
-        games,
-        partial(ActorCritic, games, width=128),
-        PPO(discount=1.0, trace=0.95, learning_rate=5e-4, entropy_weight=0.05, clip=1.0),
-        lanes=64,
-        length=16,
-    )
-    init_key, step_key = jax.random.split(key)
-    yield from _pause(process, eqx.filter_jit(process.init)(key=init_key), counts, step_key)
-
-
-def improve(
-    world: GameTrials, agent: UniversalAgent, counts: list[int], *, key: Key
-) -> Iterator[tuple[int, UniversalAgent]]:
-    """The universal agent goes on learning from the reward of its own games, in small steps; yields as above."""
-    process = Online(
-        world,
-        lambda key: agent,
-        PPO(discount=1.0, trace=0.95, learning_rate=1e-4, entropy_weight=0.02, clip=0.5, epochs=2, minibatches=2),
-        lanes=8,
-        length=16,
-    )
-    init_key, step_key = jax.random.split(key)
-    yield from _pause(process, eqx.filter_jit(process.init)(key=init_key), counts, step_key)
-
-
-def _pause(process: Online, state: OnlineState, counts: list[int], key: Key) -> Iterator[tuple[int, Any]]:
-    step = eqx.filter_jit(lambda state, key: process.step(state, key=key))
-    games, iteration = 0, 0
-    for count in counts:
-        while games < count:
-            state, metrics = step(state, jax.random.fold_in(key, iteration))
-            games, iteration = games + int(np.asarray(metrics["episode/ends"])), iteration + 1
-        yield games, state.learner.network
+    def _play(
+        self, mover: AbstractMover | None, tasks: Task, episodes: int, *, key: Key, forgetful: bool = False
+    ) -> Match:
+        """A match against all rungs: leaves `[rungs, N, lanes, ...]`."""
+        shape = (len(self.rungs), self.games.count, self.lanes)
+        paraphrase = jnp.arange(self.lanes) % jax.tree.leaves(tasks)[0].shape[1]
+        spread = lambda leaf: jnp.broadcast_to(leaf[:, paraphrase], (*shape, *leaf.shape[2:]))
+        flat = jax.tree.map(lambda leaf: spread(leaf).reshape(-1, *leaf.shape[2:]), tasks)
+        world = GameTrials(self.games, episodes=episodes)
+        match = play(world, mover, self.ladder, flat, key=key, forgetful=forgetful)
+        return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), match)

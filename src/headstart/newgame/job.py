@@ -1,4 +1,4 @@
-"""The main job on one screen: an agent meets a board game that it has never seen, beside a learner from scratch."""
+"""The main job on one screen: an agent meets a board game that it has never seen, beside learners from scratch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from headstart.core.network import AbstractNetwork
+from headstart.core.types import Task
 from headstart.evaluation import Curve, games_to_reach, interquartile_mean
 from headstart.newgame import prior
-from headstart.newgame.arms import EPISODES, KNOWLEDGE, Meeting, demonstrate, improve, learn_from_scratch
+from headstart.newgame.arms import KNOWLEDGE, Meeting
+from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch
 from headstart.plots import adaptation_curves
 from headstart.progress import AbstractObserver, Quiet
 from headstart.report import Report
@@ -23,7 +25,7 @@ from headstart.storage import replace_file, to_json
 from headstart.worlds.boardgames.draw import beside, cell_name, draw
 from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.family import draw_games, world_of
-from headstart.worlds.boardgames.ladder import LADDER, Match
+from headstart.worlds.boardgames.ladder import Match
 from headstart.worlds.boardgames.picture import picture
 from headstart.worlds.boardgames.rules import Rules
 from headstart.worlds.boardgames.vocabulary import tokens, unknown_share
@@ -31,13 +33,23 @@ from headstart.worlds.boardgames.words import describe
 
 __all__ = ["meet"]
 
-DEMONSTRATIONS = 8
-#: The rungs that a few minutes suffice for.
-RUNGS = {name: LADDER[name] for name in ("random", "one ply", "search 16")}
+#: The rungs that a few minutes suffice for, and those against which a game is shown.
+RUNGS = ("random", "one ply", "search 16")
 SHOWN = ("random", "search 16")
-IMPROVED = [10, 100]
-SCRATCH = [100, 1_000, 10_000]
+LANES = 16
+EPISODES = 10
+#: After how many of its own games each learner is judged.
+IMPROVED = [100]
+#: Arms that learn within a trial, and after how many of its games that is shown.
+LEARNING = ("trials only", "hybrid")
+LEARNING_GAMES = (0, 1, 3, 9)
+SCRATCH = {
+    "PPO from scratch": (ppo_from_scratch, [100, 1_000, 10_000]),
+    "AlphaZero from scratch": (alphazero_from_scratch, [1_000]),
+}
 
+#: The stones, the last cell, and what was done, move by move.
+Moves = list[tuple[np.ndarray, tuple[int, int] | None, str]]
 Points = dict[str, dict[int, np.ndarray]]  # of each arm, by games played: the scores [lanes, rungs]
 
 
@@ -50,6 +62,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
     - `directory`: where `report.html`, the plot and `scores.json` go.
     """
     started = time.monotonic()
+    clock = lambda: f"[{time.monotonic() - started:.0f} s]"
     rules = rules or draw_games(seed + 1, "held-out", seed=0, canvas=5)[seed]
     text = describe(rules, np.random.default_rng(seed), "held-out")
     observer.say(f"A new game, {rules.rows} by {rules.columns}. What the agent is told of it:\n\n  {text}\n")
@@ -57,61 +70,53 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
         observer.say(f"{share:.0%} of these words are new to the agent.")
     agent, made = prior.load()
     observer.say(f"The prior: {made['moves']:,} moves of self-play over {made['games']:,} other games.")
+    observer.say(f"Opponents: {', '.join(RUNGS)}. The strongest plays itself, for a demonstration ...")
 
-    games = _single(rules, text)
-    keys = dict(zip(("shown", "judged", "improved", "scratch"), jax.random.split(jax.random.key(seed), 4), strict=True))
-    meeting = Meeting(games, eqx.filter_jit(demonstrate)(games, DEMONSTRATIONS, key=keys["shown"]))
+    names = ("shown", "judged", "improved", *SCRATCH)
+    keys = dict(zip(names, jax.random.split(jax.random.key(seed), len(names)), strict=True))
+    meeting = Meeting(_single(rules, text), lanes=LANES, rungs=RUNGS)
+    demonstrations = meeting.demonstrate(EPISODES, key=keys["shown"])
     points: Points = {}
-    matches: dict[str, Match] = {}
-    for index, (rung, opponent) in enumerate(RUNGS.items()):
-        found = meeting.judge(agent, opponent, key=jax.random.fold_in(keys["judged"], index))
-        matches[rung] = found["hybrid"]
-        for arm, match in found.items():
-            _note(points, arm, match, index)
-        line = ", ".join(f"{arm} {float(jnp.mean(match.scores)):.2f}" for arm, match in found.items())
-        observer.say(f"against {rung}: {line}   [{time.monotonic() - started:.0f} s]")
 
-    def judge(arm: str, network: AbstractNetwork, played: int) -> None:
-        told = arm == "hybrid"
-        scores = [
-            np.mean(
-                meeting.judge_one(network, opponent, told=told, key=jax.random.fold_in(keys["judged"], rung)).scores, 1
-            )
-            for rung, opponent in enumerate(RUNGS.values())
-        ]
-        points.setdefault(arm, {})[played] = np.stack(scores, axis=1)
-        strength = float(np.mean(points[arm][played]))
-        observer.say(f"{arm} after {played:,} games: {strength:.2f}   [{time.monotonic() - started:.0f} s]")
+    def judge(arm: str, network: AbstractNetwork, played: int, tasks: Task, *, each: bool) -> Match:
+        match = meeting.judge(network, tasks, EPISODES, key=keys["judged"], each=each)
+        scores = np.asarray(match.scores)[:, 0].transpose(1, 2, 0)  # lanes, episodes, rungs
+        learns = played == 0 and arm in LEARNING
+        at = {game: scores[:, game] for game in LEARNING_GAMES} if learns else {played: scores.mean(axis=1)}
+        points.setdefault(arm, {}).update(at)
+        strength = ", ".join(
+            f"{score:.2f} against {rung}" for rung, score in zip(RUNGS, at[played].mean(0), strict=True)
+        )
+        observer.say(f"{arm} after {played:,} games: {strength}   {clock()}")
+        return match
 
-    for played, improved in improve(meeting.world, agent, IMPROVED, key=keys["improved"]):
-        judge("hybrid", improved, played)
-    for played, learner in learn_from_scratch(games, SCRATCH, key=keys["scratch"]):
-        judge("PPO from scratch", learner, played)
+    for arm, (told, shown) in KNOWLEDGE.items():
+        tasks = meeting.tasks(told=told, shown=demonstrations if shown else None)
+        match = judge(arm, agent, 0, tasks, each=False)
+    assert arm == "hybrid"
+    belief = agent.believe(jax.tree.map(lambda leaf: leaf[-1, 0, 0], match.memory))[None]
+    for games, improved in improve(meeting.games, agent, belief, IMPROVED, key=keys["improved"]):
+        judge("hybrid", improved, int(games[0]), meeting.tasks(), each=True)
+    for arm, (learn, counts) in SCRATCH.items():
+        observer.say(f"{arm} begins ...   {clock()}")
+        for games, learner in learn(meeting.games, counts, key=keys[arm]):
+            judge(arm, learner, int(games[0]), meeting.tasks(), each=True)
 
     curves = {arm: _curve(by_games) for arm, by_games in points.items()}
     _show(curves, observer)
-    report = _report(rules, text, curves, matches, seconds=time.monotonic() - started)
+    shown_games = {rung: _game(rules, meeting.games, match, RUNGS.index(rung)) for rung in SHOWN}
+    report = _report(rules, text, curves, match, shown_games, seconds=time.monotonic() - started)
     replace_file(directory / "scores.json", to_json(_as_json(points)))
     page = report.write(directory)
-    for rung in SHOWN:
-        observer.say(f"\nThe hybrid's first game against {rung} ({_verdict(matches[rung])}):\n")
-        observer.say(beside([draw(rules, *shown) for shown in _game(rules, games, matches[rung])]))
-    observer.say(f"\nThe plot is {directory / 'curve.png'}, the whole page {page}.")
+    for rung, moves in shown_games.items():
+        observer.say(f"\nThe hybrid's first game against {rung} ({_verdict(match, rung)}):\n")
+        observer.say(beside([draw(rules, *move) for move in moves]))
+    observer.say(f"\nThe plot is {directory / 'curve.png'}, the whole page {page}.   {clock()}")
 
 
 def _single(rules: Rules, text: str) -> BoardGames:
     world = world_of([rules], canvas=max(rules.rows, rules.columns, 4), paraphrases=1)
     return eqx.tree_at(lambda world: world.words, world, jnp.asarray(tokens(text), jnp.int16)[None, None])
-
-
-def _note(points: Points, arm: str, match: Match, rung: int) -> None:
-    """Put down what a trial says: at 0 games for arms that its games teach nothing, after each game for the others."""
-    scores = np.asarray(match.scores)
-    learns = arm == "trials only"
-    shown = {game: scores[:, game] for game in (0, 1, 3, EPISODES - 1)} if learns else {0: scores.mean(axis=1)}
-    for games, of_lanes in shown.items():
-        table = points.setdefault(arm, {}).setdefault(games, np.zeros((len(of_lanes), len(RUNGS))))
-        table[:, rung] = of_lanes
 
 
 def _curve(by_games: dict[int, np.ndarray]) -> Curve:
@@ -134,12 +139,17 @@ def _show(curves: dict[str, Curve], observer: AbstractObserver) -> None:
 
 def _catching_up(curves: dict[str, Curve]) -> str:
     level = interquartile_mean(curves["hybrid"].scores[..., 0])
-    needed = games_to_reach(curves["PPO from scratch"], level)
-    how = f"needed {needed:,} games" if needed is not None else f"had not caught up after {SCRATCH[-1]:,} games"
-    return f"To be as strong as the hybrid before its first game ({level:.2f}), PPO from scratch {how}."
+    said = []
+    for arm in SCRATCH:
+        needed = games_to_reach(curves[arm], level)
+        most = int(curves[arm].games[-1])
+        said.append(f"{arm} needed {needed:,} games" if needed is not None else f"{arm} had not after {most:,} games")
+    return f"To be as strong as the hybrid was before its first game ({level:.2f}): {'; '.join(said)}."
 
 
-def _report(rules: Rules, text: str, curves: dict[str, Curve], matches: dict[str, Match], *, seconds: float) -> Report:
+def _report(
+    rules: Rules, text: str, curves: dict[str, Curve], match: Match, games: dict[str, Moves], *, seconds: float
+) -> Report:
     figure = adaptation_curves(curves, games="games of this game", score="score against the ladder")
     report = (
         Report(f"Meeting {rules.name}")
@@ -156,21 +166,19 @@ def _report(rules: Rules, text: str, curves: dict[str, Curve], matches: dict[str
             "its interval over the games played by one agent.",
         )
     )
-    games = _single(rules, text)
-    for rung, match in matches.items():
-        if rung in SHOWN:
-            shown = [(picture(rules, *position), position[2]) for position in _game(rules, games, match)]
-            report = report.boards(shown, alt="position", caption=f"The hybrid against {rung}: {_verdict(match)}")
+    for rung, moves in games.items():
+        shown = [(picture(rules, *move), move[2]) for move in moves]
+        report = report.boards(shown, alt="position", caption=f"The hybrid against {rung}: {_verdict(match, rung)}")
     return report.facts({"seconds": round(seconds), "device": str(jax.devices()[0]), "arms": ", ".join(KNOWLEDGE)})
 
 
-def _game(rules: Rules, games: BoardGames, match: Match) -> list[tuple[np.ndarray, tuple[int, int] | None, str]]:
-    """The first game of a match, move by move: the stones, the last cell, and what was done."""
+def _game(rules: Rules, games: BoardGames, match: Match, rung: int) -> Moves:
+    """The first game against a rung, move by move."""
     task = games.nth(0, key=jax.random.key(0))
     position, _ = games.reset(task, key=jax.random.key(0))
     step = eqx.filter_jit(games.step)
     shown = []
-    for number, action in enumerate(np.asarray(match.actions[0]).tolist()):
+    for number, action in enumerate(np.asarray(match.actions[rung, 0, 0]).tolist()):
         before = position
         position, outcome = step(position, task, jnp.asarray(action))
         cell = divmod(action, games.canvas) if action < games.canvas**2 else None
@@ -190,8 +198,8 @@ def _stones(rules: Rules, position) -> np.ndarray:
     return stones
 
 
-def _verdict(match: Match) -> str:
-    return {1.0: "won", 0.5: "drawn", 0.0: "lost"}[float(match.scores[0, 0])]
+def _verdict(match: Match, rung: str) -> str:
+    return {1.0: "won", 0.5: "drawn", 0.0: "lost"}[float(match.scores[RUNGS.index(rung), 0, 0, 0])]
 
 
 def _as_json(points: Points) -> dict[str, dict[str, list[list[float]]]]:

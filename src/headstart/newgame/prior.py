@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from headstart import rundir
 from headstart.checkpoint import export, load_export, restore
 from headstart.errors import UsageError
 from headstart.newgame.agent import UniversalAgent
-from headstart.scratch.alphazero import AlphaZero
-from headstart.worlds.boardgames.trials import GameTrials
+from headstart.newgame.training import Training
+from headstart.newgame.training import process as practice
 
 __all__ = ["PRIOR", "load", "ship"]
 
@@ -30,12 +31,12 @@ def load() -> tuple[UniversalAgent, dict[str, Any]]:
     return load_export(PRIOR, like)
 
 
-def ship(run: Path, process: AlphaZero, destination: Path) -> Path:
+def ship(run: Path, destination: Path) -> Path:
     """Export the agent of a `headstart train newgame` run as far as it came, with all that says how it was made.
 
     **Arguments:**
 
-    - `run`: the run directory; `process`: what it trained.
+    - `run`: the run directory.
     - `destination`: a new folder, such as `PRIOR` after the old one was removed.
 
     **Raises:** `UsageError` if `run` holds no run.
@@ -43,17 +44,20 @@ def ship(run: Path, process: AlphaZero, destination: Path) -> Path:
     described = rundir.read(run)
     if described is None:
         raise UsageError(f"{run} holds no run; name the directory of a headstart train newgame.")
-    assert isinstance(process.world, GameTrials)
+    settings = Training(**described["configuration"]["training"])
+    # Which games were played leaves no trace in the shapes of what learned from them.
+    process = practice(dataclasses.replace(settings, games=1, paraphrases=1))
     done, state = restore(run / "checkpoints", eqx.filter_eval_shape(process.init, key=jax.random.key(0)))
+    rows = (run / "metrics.jsonl").read_text().splitlines()
     return export(
         destination,
-        state.network,
+        state.agent,
         {
-            "command": "headstart train newgame",
+            "command": f"headstart train newgame --iterations {settings.iterations} --seed {described['seed']}",
             "iterations": done,
-            "moves": done * process.lanes * process.length,
-            "games": process.world.games.count,
+            "moves": done * settings.lanes * settings.length,
+            "games": settings.games,
             "run": described,
-            "log": (run / "metrics.jsonl").read_text().splitlines()[:: max(done // 50, 1)],
+            "log": rows[:: max(done // 50, 1)] + rows[-1:],
         },
     )

@@ -1,0 +1,1 @@
+"""Models of the world as a source of knowledge."""

@@ -1,0 +1,133 @@
+"""Who learns a game by playing it against itself: from scratch, or from what the universal agent already knows.
+
+Each learner is one pure process, and N of them, one for each of N games, run side by side under `vmap`. A learner is
+taken as it was when it had played as many games as asked, or a few more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from headstart.core.network import AbstractNetwork
+from headstart.core.networks import ActorCritic
+from headstart.core.process import AbstractProcess, Online
+from headstart.core.scan import scan
+from headstart.core.types import Key, Task
+from headstart.core.wrappers import OneTask
+from headstart.newgame.agent import UniversalAgent
+from headstart.newgame.arms import BoardAlone, Settled
+from headstart.scratch.alphazero import AlphaZero
+from headstart.scratch.ppo import PPO
+from headstart.worlds.boardgames.engine import BoardGames
+
+__all__ = ["alphazero_from_scratch", "improve", "ppo_from_scratch"]
+
+Learned = Iterator[tuple[np.ndarray, Any]]  # games played `[N]`, and the stack of N networks as they were then
+
+
+def ppo_from_scratch(games: BoardGames, counts: list[int], *, key: Key) -> Learned:
+    """PPO by self-play in each game, as it is after each of `counts` games."""
+    learner = PPO(discount=1.0, trace=0.95, learning_rate=5e-4, entropy_weight=0.05, clip=1.0)
+
+    def process(task: Task) -> Online:
+        world = OneTask(games, task)
+        return Online(world, partial(ActorCritic, world, width=128), learner, lanes=64, length=16)
+
+    network = lambda state: state.learner.network
+    for played, found in _learn(process, network, Task(parameters=games.games), "episode/ends", counts, 16, key):
+        yield played, BoardAlone(found)
+
+
+def alphazero_from_scratch(games: BoardGames, counts: list[int], *, key: Key) -> Learned:
+    """Gumbel AlphaZero by self-play in each game, as it is after each of `counts` games."""
+
+    def process(task: Task) -> AlphaZero:
+        world = OneTask(games, task)
+        return AlphaZero(
+            world, partial(ActorCritic, world, width=128), simulations=32, lanes=32, length=16, passes=4, minibatch=128
+        )
+
+    network = lambda state: state.network
+    for played, found in _learn(process, network, Task(parameters=games.games), "game/count", counts, 2, key):
+        yield played, BoardAlone(found)
+
+
+def improve(
+    games: BoardGames, agent: UniversalAgent, belief: Float[Array, "N facts"], counts: list[int], *, key: Key
+) -> Learned:
+    """The universal agent's player goes on from what it knows, by the reward of its own games, in small steps.
+
+    **Arguments:**
+
+    - `belief`: what the agent believes of each game; it is the goal of V(s, g), and stays as it is.
+    """
+    learner = PPO(discount=1.0, trace=0.95, learning_rate=1e-4, entropy_weight=0.02, clip=0.5, epochs=2, minibatches=2)
+
+    def process(task: Task) -> Online:
+        return Online(OneTask(games, task), lambda key: agent.player, learner, lanes=8, length=16)
+
+    network = lambda state: state.learner.network
+    tasks = Task(parameters=games.games, goal=belief)
+    for played, found in _learn(process, network, tasks, "episode/ends", counts, 1, key):
+        yield played, Settled(found, belief)
+
+
+def _learn(
+    process: Callable[[Task], AbstractProcess],
+    network: Callable[[Any], AbstractNetwork],
+    tasks: Task,
+    ended: str,
+    counts: list[int],
+    chunk: int,
+    key: Key,
+) -> Learned:
+    """One process for each of N tasks; `ended` is the metric that counts its games."""
+    init_key, step_key = jax.random.split(key)
+    learners = jax.tree.leaves(tasks)[0].shape[0]
+
+    @eqx.filter_jit
+    def begin() -> Any:
+        return eqx.filter_vmap(lambda task, key: process(task).init(key=key))(
+            tasks, jax.random.split(init_key, learners)
+        )
+
+    @eqx.filter_jit
+    def go_on(states: Any, iterations: Any) -> tuple[Any, Any]:
+        def one(state: Any, task: Task, key: Key) -> tuple[Any, Any]:
+            step = lambda state, iteration: process(task).step(state, key=jax.random.fold_in(key, iteration))
+            state, metrics = scan(step, state, iterations)
+            return state, jnp.sum(metrics[ended])
+
+        keys = jax.random.split(step_key, learners)
+        return eqx.filter_vmap(one, in_axes=(eqx.if_array(0), 0, 0))(states, tasks, keys)
+
+    @eqx.filter_jit
+    def take(chosen: Array, states: Any, before: Any) -> Any:
+        """The networks of the chosen learners as they are now, and of the others as they were taken before."""
+        keep = lambda new, old: (
+            jnp.where(chosen.reshape(-1, *(1,) * (new.ndim - 1)), new, old) if eqx.is_array(new) else new
+        )
+        return jax.tree.map(keep, network(states), before)
+
+    states, done = begin(), 0
+    played = np.zeros(learners, int)
+    for count in counts:
+        taken, then = network(states), played.copy()
+        waiting = np.ones(learners, bool) & (played < count)
+        while waiting.any():
+            states, more = go_on(states, jnp.arange(done, done + chunk))
+            played, done = played + np.asarray(more, int), done + chunk
+            arrived = waiting & (played >= count)
+            if arrived.any():
+                taken = take(jnp.asarray(arrived), states, taken)
+                then = np.where(arrived, played, then)
+            waiting &= ~arrived
+        yield then, taken
