@@ -73,8 +73,8 @@ class Practice(AbstractProcess):
     silent: float = 0.3
     lanes: int = 256
     length: int = 64
-    lessons: int = 8
-    texts: int = 2048
+    lessons: int = 4
+    texts: int = 1024
     witnessed: int = 128
     learning_rate: float | optax.Schedule = 1e-2
     missed: float = 0.1

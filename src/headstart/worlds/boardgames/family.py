@@ -19,7 +19,7 @@ from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import Rules
 from headstart.worlds.boardgames.words import describe, tokens
 
-__all__ = ["HELD_OUT_SHARE", "combination", "draw_games", "is_held_out", "read_texts", "world_of"]
+__all__ = ["HELD_OUT_SHARE", "Side", "combination", "draw_games", "is_held_out", "read_texts", "world_of"]
 
 Side = Literal["train", "held-out"]
 

@@ -292,7 +292,7 @@ def play(
         if forgetful:
             at, memory = _forget(at, memory, fresh)
         if mover:
-            action, memory = _move(mover, Lanes(tasks, at.states, at.percepts, memory), mine_key)
+            action, memory = _move(mover, Lanes(tasks, at.states, at.percepts, memory), at.done, mine_key)
         at = _advance(world, opponent, tasks, at, action, jnp.array(mover is not None), theirs_key)
         if bool(jnp.all(at.done)):
             break
@@ -321,16 +321,23 @@ def _begin(world: GameTrials, tasks: Task, key: Key) -> _Play:
 
 
 @eqx.filter_jit
-def _move(mover: AbstractMover, lanes: Lanes, key: Key) -> tuple[Int[Array, "B"], Any]:
-    return mover(lanes, key=key)
+def _move(mover: AbstractMover, lanes: Lanes, done: Bool[Array, "B"], key: Key) -> tuple[Int[Array, "B"], Any]:
+    """The actions of all lanes; those whose trial is `done` wait for the others, and remember nothing of it."""
+    action, after = mover(lanes, key=key)
+    return action, _where(done, lanes.memory, after)
 
 
 @eqx.filter_jit
 def _forget(at: _Play, memory: Any, fresh: Any) -> tuple[_Play, Any]:
     """Where a game has just ended the agent is as new, and is told so."""
     over = at.percepts.first | (at.percepts.discount == 0)
-    blank = lambda new, old: jnp.where(over.reshape(-1, *(1,) * (old.ndim - 1)), new, old)
-    return eqx.tree_at(lambda at: at.percepts.first, at, over), jax.tree.map(blank, fresh, memory)
+    return eqx.tree_at(lambda at: at.percepts.first, at, over), _where(over, fresh, memory)
+
+
+def _where(chosen: Bool[Array, "B"], yes: Any, no: Any) -> Any:
+    """By lane: leaves `[B, ...]`."""
+    pick = lambda one, other: jnp.where(chosen.reshape(-1, *(1,) * (other.ndim - 1)), one, other)
+    return jax.tree.map(pick, yes, no)
 
 
 @eqx.filter_jit
