@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STUDIES", "find"]
 
-STUDIES: dict[str, str] = {}
+STUDIES: dict[str, str] = {"newgame": "headstart.studies.newgame"}
 """The module of each study by its name on the command line."""
 
 
