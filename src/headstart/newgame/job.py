@@ -25,7 +25,7 @@ from headstart.storage import replace_file, to_json
 from headstart.worlds.boardgames.draw import beside, cell_name, draw
 from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.family import draw_games, world_of
-from headstart.worlds.boardgames.ladder import Match
+from headstart.worlds.boardgames.match import Match
 from headstart.worlds.boardgames.picture import picture
 from headstart.worlds.boardgames.rules import Rules
 from headstart.worlds.boardgames.vocabulary import tokens, unknown_share

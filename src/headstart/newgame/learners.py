@@ -42,7 +42,7 @@ def ppo_from_scratch(games: BoardGames, counts: list[int], *, key: Key) -> Learn
         return Online(world, partial(ActorCritic, world, width=128), learner, lanes=64, length=16)
 
     network = lambda state: state.learner.network
-    for played, found in _learn(process, network, Task(parameters=games.games), "episode/ends", counts, 16, key):
+    for played, found in _learn(process, network, Task(parameters=games.games), "episode/ends", counts, 4, key):
         yield played, BoardAlone(found)
 
 
@@ -56,7 +56,7 @@ def alphazero_from_scratch(games: BoardGames, counts: list[int], *, key: Key) ->
         )
 
     network = lambda state: state.network
-    for played, found in _learn(process, network, Task(parameters=games.games), "game/count", counts, 2, key):
+    for played, found in _learn(process, network, Task(parameters=games.games), "game/count", counts, 1, key):
         yield played, BoardAlone(found)
 
 
