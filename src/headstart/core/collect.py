@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -16,7 +17,7 @@ from headstart.core.network import AbstractNetwork, Memory, blank
 from headstart.core.types import Choice, Key, Outcome, Percept, Rollout, Step, Task
 from headstart.core.world import AbstractWorld, State, perceive
 
-__all__ = ["Act", "Decide", "Lanes", "begin", "collect", "collect_lanes", "example"]
+__all__ = ["Act", "Decide", "Lanes", "begin", "collect", "collect_lanes", "example", "follow"]
 
 Act = Callable[..., tuple[Choice, Memory]]  # (percept, memory, *, key), unbatched
 Decide = Callable[..., tuple[Choice, Memory]]  # (lanes, *, key), all lanes at once
@@ -46,6 +47,24 @@ def _open(world: AbstractWorld, *, key: Key) -> tuple[Task, State, Percept]:
         discount=jnp.zeros(()),
     )
     return task, state, percept
+
+
+def follow(
+    world: AbstractWorld, task: Task, state: State, action: PyTree[Array], key: Key
+) -> tuple[State, Outcome, Percept]:
+    """One step of one lane, never reset: where it leads, what the world answers, and what the agent then perceives."""
+    state, outcome = world.step(state, task, action, key=key)
+    after = perceive(
+        world,
+        task,
+        state,
+        outcome.observation,
+        first=jnp.array(False),
+        action=action,
+        reward=outcome.reward,
+        discount=outcome.discount,
+    )
+    return state, outcome, after
 
 
 def begin(world: AbstractWorld, network: AbstractNetwork, lanes: int, *, key: Key) -> Lanes:
@@ -84,26 +103,13 @@ def collect_lanes(
     `decide` is `(lanes, *, key) -> (Choice, memory)`, with leaves `[B, ...]`.
     """
 
-    def follow(task: Task, state: State, choice: Choice, key: Key) -> tuple[State, Outcome, Percept]:
-        state, outcome = world.step(state, task, choice.action, key=key)
-        after = perceive(
-            world,
-            task,
-            state,
-            outcome.observation,
-            first=jnp.array(False),
-            action=choice.action,
-            reward=outcome.reward,
-            discount=outcome.discount,
-        )
-        return state, outcome, after
-
     def advance(lanes: Lanes, key: Key) -> tuple[Lanes, Step]:
         act_key, step_key, reset_key = jax.random.split(key, 3)
         count = lanes.percept.first.shape[0]
         memory = jax.vmap(blank, in_axes=(None, 0, 0))(network, lanes.memory, lanes.percept.first)
         choice, memory_after = decide(Lanes(lanes.task, lanes.state, lanes.percept, memory), key=act_key)
-        state, outcome, after = jax.vmap(follow)(lanes.task, lanes.state, choice, jax.random.split(step_key, count))
+        keys = jax.random.split(step_key, count)
+        state, outcome, after = jax.vmap(partial(follow, world))(lanes.task, lanes.state, choice.action, keys)
         step = Step(
             percept=lanes.percept,
             action=choice.action,

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
 
-from headstart.core.types import Output, Percept
+from headstart.core.types import Output, Percept, Rollout, Step
 
-__all__ = ["AbstractNetwork", "Memory", "blank", "unroll"]
+__all__ = ["AbstractNetwork", "Memory", "blank", "relive", "segments", "unroll"]
 
 Memory = Any  # a pytree of a network's own; None for one that remembers nothing
 
@@ -53,6 +53,19 @@ def unroll(network: AbstractNetwork, percepts: Percept, memory: Memory) -> tuple
 
     memory, outputs = jax.lax.scan(moment, memory, percepts)
     return outputs, memory
+
+
+def segments(rollout: Rollout) -> Step:
+    """`[T, B]` as segments `[L, N]`: lanes for a network that remembers, single steps for one that does not."""
+    if rollout.notes["memory"] is not None:
+        return rollout
+    return jax.tree.map(lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), rollout)
+
+
+def relive(network: AbstractNetwork, batch: Step) -> Output:
+    """The outputs `[L, N]` over a batch of segments, each from the memory that was noted on entering it."""
+    memory = jax.tree.map(lambda leaf: leaf[0], batch.notes["memory"])
+    return jax.vmap(unroll, in_axes=(None, 1, 0), out_axes=(1, 0))(network, batch.percept, memory)[0]
 
 
 def parameters(network: PyTree) -> PyTree:

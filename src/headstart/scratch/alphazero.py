@@ -15,8 +15,8 @@ simulations. The search itself is `mctx`.
 | l = (z − v)² − πᵀ log p (2017, eq. 1) | `_loss`; weight decay in the optimiser |
 
 Read with care: after a turn passes the discount is −1, within a turn of two moves it is 1 and at the end 0, all of
-which the world says; illegal actions are masked inside the tree as well; a game that the rollout cuts off is
-bootstrapped from the searched value of the next position.
+which the world says; illegal actions are masked inside the tree as well; a game that the rollout leaves unfinished is
+bootstrapped from the network's value of where it stands.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ import mctx
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from headstart.core.collect import Lanes, begin, collect_lanes
-from headstart.core.network import AbstractNetwork, Memory, unroll
+from headstart.core.collect import Lanes, begin, collect_lanes, follow
+from headstart.core.network import AbstractNetwork, Memory, relive, segments
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step, Task
-from headstart.core.world import AbstractTwoPlayerWorld, State, perceive
+from headstart.core.world import AbstractTwoPlayerWorld, State
 
-__all__ = ["AlphaZero", "AlphaZeroState", "any_of", "playout", "search"]
+__all__ = ["AlphaZero", "AlphaZeroState", "any_of", "search"]
 
 
 class AlphaZeroState(eqx.Module):
@@ -62,16 +62,9 @@ class AlphaZero(AbstractProcess):
     - `network`: a function from a key to a fresh network.
     - `source`: whatever else is known; its `loss` shares the agent's gradient.
     - `simulations`, `considered`: n and m of the search.
-    - `glance`: how much the root's prior logits gain per unit of reward that an action earns at once. 0 is the paper;
-      with few simulations, a look at every action keeps the search from missing a move that ends the game.
     - `lanes`, `length`: games side by side, and moves in each between two updates.
-    - `passes`, `minibatch`: passes over a rollout, and positions in each gradient step (a divisor of all of them).
-    - `horizon`: for how many moves gradients go back through memory (a divisor of `length`); each stretch of that many
-      starts from the memory recorded when it was played.
-    - `playouts`: how much of a leaf's value comes from playing it out at random, the rest being the network's: the
-      mixing parameter of AlphaGo (Silver and others, Nature 2016). 0 is AlphaZero; above, a search is worth something
-      before the network is.
-    - `boldness`: how much a searched value moves the policy target; `value_scale` of mctx.
+    - `passes`, `minibatch`: passes over a rollout, and positions in each gradient step, rounded to whole
+      segments: single positions for a network that remembers nothing, whole lanes for one that does.
     - `trace`: λ of the value target.
     - `learning_rate`: a number or an optax schedule over gradient steps; `clip`: the greatest gradient norm.
     """
@@ -81,14 +74,10 @@ class AlphaZero(AbstractProcess):
     source: AbstractSource = Chain()
     simulations: int = 16
     considered: int = 16
-    glance: float = 0.0
-    playouts: float = 0.0
-    boldness: float = 0.1
     lanes: int = 128
     length: int = 32
     passes: int = 1
     minibatch: int = 1024
-    horizon: int = 1
     trace: float = 1.0
     value_weight: float = 1.0
     learning_rate: float | optax.Schedule = 1e-3
@@ -101,36 +90,19 @@ class AlphaZero(AbstractProcess):
 
     def init(self, *, key: Key) -> AlphaZeroState:
         network_key, lanes_key = jax.random.split(key)
-        return self.resume(self.network(network_key), key=lanes_key)
-
-    def resume(self, network: AbstractNetwork, *, key: Key) -> AlphaZeroState:
-        """The state of a process that goes on from a network that has already learned."""
-        lanes = begin(self._stage(self.source), network, self.lanes, key=key)
+        network = self.network(network_key)
+        lanes = begin(self._stage(self.source), network, self.lanes, key=lanes_key)
         return AlphaZeroState(network, self.source, prepare(self.optimiser, (network, self.source)), lanes)
 
     def step(self, state: AlphaZeroState, *, key: Key) -> tuple[AlphaZeroState, Metrics]:
         play_key, observe_key, learn_key = jax.random.split(key, 3)
         world = self._stage(state.source)
-
-        def decide(lanes: Lanes, *, key: Key) -> tuple[Choice, Memory]:
-            return search(
-                world,
-                state.network,
-                lanes,
-                simulations=self.simulations,
-                considered=self.considered,
-                glance=self.glance,
-                playouts=self.playouts,
-                boldness=self.boldness,
-                key=key,
-            )
-
+        decide = partial(search, world, state.network, simulations=self.simulations, considered=self.considered)
         lanes, rollout = collect_lanes(world, state.network, decide, state.lanes, self.length, key=play_key)
         source = state.source.observe(rollout, state.network, key=observe_key)
         rollout = _with_returns(rollout, state.network, self.trace)
-        state, metrics = self._learn(
-            AlphaZeroState(state.network, source, state.optimisers, lanes), rollout, key=learn_key
-        )
+        state = AlphaZeroState(state.network, source, state.optimisers, lanes)
+        state, metrics = self._learn(state, rollout, key=learn_key)
         played = {"game/count": jnp.sum(rollout.discount == 0), "game/draws": _share_of_draws(rollout)}
         return state, metrics | played
 
@@ -138,13 +110,14 @@ class AlphaZero(AbstractProcess):
         return cast(AbstractTwoPlayerWorld, source.stage(self.world))
 
     def _learn(self, state: AlphaZeroState, rollout: Rollout, *, key: Key) -> tuple[AlphaZeroState, Metrics]:
-        stretches = jax.tree.map(lambda leaf: _cut(leaf, self.horizon), rollout)
-        total, size = self.lanes * self.length // self.horizon, self.minibatch // self.horizon
+        lived = segments(rollout)
+        length, total = lived.reward.shape
+        size = max(self.minibatch // length, 1)
 
         def one(state: AlphaZeroState, drawn) -> tuple[AlphaZeroState, Metrics]:
             chosen, key = drawn
             rewrite_key, loss_key = jax.random.split(key)
-            batch = jax.tree.map(lambda leaf: leaf[:, chosen], stretches)
+            batch = jax.tree.map(lambda leaf: leaf[:, chosen], lived)
             batch = state.source.rewrite(batch, state.network, key=rewrite_key)
             (network, source), optimisers, descent = descend(
                 lambda parts: self._loss(parts, batch, loss_key),
@@ -162,8 +135,7 @@ class AlphaZero(AbstractProcess):
 
     def _loss(self, parts: tuple[AbstractNetwork, AbstractSource], batch: Step, key: Key):
         network, source = parts
-        memory = jax.tree.map(lambda leaf: leaf[0], batch.notes["memory"])
-        outputs, _ = jax.vmap(unroll, in_axes=(None, 1, 0), out_axes=(1, 0))(network, batch.percept, memory)
+        outputs = relive(network, batch)
         target = batch.notes["target"]
         policy = -jnp.mean(jnp.sum(target * outputs.policy.log_probs, axis=-1))
         surprise = policy + jnp.mean(jnp.sum(jax.scipy.special.xlogy(target, target), axis=-1))
@@ -180,9 +152,6 @@ def search(
     *,
     simulations: int,
     considered: int = 16,
-    glance: float = 0.0,
-    playouts: float = 0.0,
-    boldness: float = 0.1,
     noise: float = 1.0,
     key: Key,
 ) -> tuple[Choice, Memory]:
@@ -190,100 +159,46 @@ def search(
 
     **Arguments:**
 
+    - `simulations`, `considered`: n and m.
     - `noise`: scale of the Gumbel noise at the root: 1 to explore, 0 for the move that the search thinks best.
 
     Returns the choice, whose notes hold the improved policy `target` and the searched `value`, and the memory after.
     Within the tree no instruction is read: a network acts there on what it already knows.
     """
-    outputs, memory = jax.vmap(network)(lanes.percept, lanes.memory)
-    logits = outputs.policy.log_probs
-    if glance:
-        logits = logits + glance * _rewards_at_once(world, lanes, logits.shape[-1])
 
-    def imagine(task, state, memory, action, key):
-        state, outcome = world.step(state, task, action, key=key)
-        percept = perceive(
-            world,
-            task,
-            state,
-            outcome.observation,
-            first=jnp.array(False),
-            action=action,
-            reward=outcome.reward,
-            discount=outcome.discount,
-        )
+    def imagine(task: Task, state: State, memory: Memory, action: Array, key: Key):
+        state, outcome, percept = follow(world, task, state, action, key)
         output, memory = network(_in_mind(percept), memory)
-        return outcome, output, state, memory
-
-    def recurrent(_, key: Key, action: Array, embedding):
-        state, memory = embedding
-        step_key, playout_key = jax.random.split(key)
-        keys = jax.random.split(step_key, action.shape[0])
-        outcome, output, state, memory = jax.vmap(imagine)(lanes.task, state, memory, action, keys)
-        value = output.value
-        if playouts:
-            ended = outcome.discount == 0
-            value += playouts * (playout(world, lanes.task, state, ended, key=playout_key) - value)
         answer = mctx.RecurrentFnOutput(
             reward=outcome.reward,
             discount=outcome.discount,
             prior_logits=output.policy.log_probs,
-            value=value,
+            value=output.value,
         )
         return answer, (state, memory)
 
-    root = mctx.RootFnOutput(prior_logits=logits, value=outputs.value, embedding=(lanes.state, memory))
+    def recurrent(_, key: Key, action: Int[Array, "B"], embedding: tuple[State, Memory]):
+        return jax.vmap(imagine)(lanes.task, *embedding, action, jax.random.split(key, action.shape[0]))
+
+    outputs, memory = jax.vmap(network)(lanes.percept, lanes.memory)
     result = mctx.gumbel_muzero_policy(
         None,
         key,
-        root,
+        mctx.RootFnOutput(prior_logits=outputs.policy.log_probs, value=outputs.value, embedding=(lanes.state, memory)),
         recurrent,
         simulations,
         invalid_actions=None if lanes.percept.legal is None else ~lanes.percept.legal,
         max_num_considered_actions=considered,
-        qtransform=partial(mctx.qtransform_completed_by_mix_value, value_scale=boldness),
         gumbel_scale=noise,
     )
     value = result.search_tree.summary().value
     return Choice(result.action, {"target": result.action_weights, "value": value}), memory
 
 
-def playout(
-    world: AbstractTwoPlayerWorld, tasks: Task, states: State, ended: Bool[Array, "B"], *, key: Key
-) -> Float[Array, "B"]:
-    """How random play ends, from the side of the player about to move: 1, 0 or −1; 0 in lanes that have `ended`."""
-
-    def play_on(carry):
-        states, sign, result, going, key = carry
-        key, action_key, step_key = jax.random.split(key, 3)
-        legal = jax.vmap(world.legal)(states, tasks)
-        assert legal is not None, "a two-player world names its legal actions"
-        action = any_of(legal, key=action_key)
-        states, outcome = jax.vmap(lambda state, task, action: world.step(state, task, action, key=step_key))(
-            states, tasks, action
-        )
-        result = jnp.where(going, sign * outcome.reward, result)
-        going = going & (outcome.discount != 0) & ~outcome.last
-        return states, sign * outcome.discount, result, going, key
-
-    begun = (states, jnp.ones(ended.shape), jnp.zeros(ended.shape), ~ended, key)
-    return jax.lax.while_loop(lambda carry: jnp.any(carry[3]), play_on, begun)[2]
-
-
 def any_of(allowed: Bool[Array, "B actions"], *, key: Key) -> Int[Array, "B"]:
     """One of the allowed actions of each lane, all equally likely."""
     chosen = jnp.floor(jax.random.uniform(key, allowed.shape[:1]) * jnp.sum(allowed, axis=-1)).astype(jnp.int32)
     return jnp.argmax(jnp.cumsum(allowed, axis=-1) == (chosen + 1)[:, None], axis=-1).astype(jnp.int32)
-
-
-def _rewards_at_once(world: AbstractTwoPlayerWorld, lanes: Lanes, actions: int) -> Float[Array, "B actions"]:
-    """What every action would earn in this one move. The world must be deterministic for that to be known."""
-
-    def of(state, task, action):
-        return world.step(state, task, action, key=jax.random.key(0))[1].reward
-
-    each = jax.vmap(of, in_axes=(None, None, 0))
-    return jax.vmap(each, in_axes=(0, 0, None))(lanes.state, lanes.task, jnp.arange(actions))
 
 
 def _in_mind(percept: Percept) -> Percept:
@@ -308,12 +223,6 @@ def _with_returns(rollout: Rollout, network: AbstractNetwork, trace: float) -> R
     moments = (rollout.reward, rollout.discount, rollout.notes["value"])
     _, returns = jax.lax.scan(backwards, (bootstrap, bootstrap), moments, reverse=True)
     return eqx.tree_at(lambda rollout: rollout.notes, rollout, rollout.notes | {"return": returns})
-
-
-def _cut(leaf: Array, horizon: int) -> Array:
-    """`[T, B, ...]` as stretches `[horizon, T / horizon * B, ...]`."""
-    stretches = leaf.reshape(leaf.shape[0] // horizon, horizon, *leaf.shape[1:])
-    return jnp.moveaxis(stretches, 1, 0).reshape(horizon, -1, *leaf.shape[2:])
 
 
 def _share_of_draws(rollout: Rollout) -> Float[Array, ""]:

@@ -31,7 +31,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.learner import AbstractLearner
-from headstart.core.network import AbstractNetwork, Memory, unroll
+from headstart.core.network import AbstractNetwork, Memory, relive
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.replay import Replay
 from headstart.core.scan import scan
@@ -167,8 +167,7 @@ class DQN(AbstractLearner):
 
     def _loss(self, parts, batch: Step, targets: Float[Array, "L N"], key: Key):
         network, source = parts
-        memory = jax.tree.map(lambda leaf: leaf[0], batch.notes["memory"])
-        outputs, _ = jax.vmap(unroll, in_axes=(None, 1, 0), out_axes=(1, 0))(network, batch.percept, memory)
+        outputs = relive(network, batch)
         taken = jnp.take_along_axis(outputs.policy, batch.action[..., None], axis=-1)[..., 0]
         loss = jnp.mean(optax.losses.l2_loss(taken, targets))
         extra, reported = source.loss(network, batch, outputs, key=key)

@@ -26,7 +26,7 @@ import optax
 from jaxtyping import Array, Float
 
 from headstart.core.learner import AbstractLearner
-from headstart.core.network import AbstractNetwork, Memory, unroll
+from headstart.core.network import AbstractNetwork, Memory, relive, segments
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.returns import generalised_advantages
 from headstart.core.scan import scan
@@ -94,7 +94,7 @@ class PPO(AbstractLearner):
         observe_key, rewrite_key, learn_key = jax.random.split(key, 3)
         source = state.source.observe(rollout, state.network, key=observe_key)
         batch = source.rewrite(rollout, state.network, key=rewrite_key)
-        batch = _segments(self._judge(batch, state.network))
+        batch = segments(self._judge(batch, state.network))
         state = PPOState(state.network, source, state.optimisers)
 
         def step(state: PPOState, drawn) -> tuple[PPOState, Metrics]:
@@ -144,8 +144,7 @@ class PPO(AbstractLearner):
         self, parts: tuple[AbstractNetwork, AbstractSource], batch: Step, *, key: Key
     ) -> tuple[Float[Array, ""], Metrics]:
         network, source = parts
-        memory = jax.tree.map(lambda leaf: leaf[0], batch.notes["memory"])
-        outputs, _ = jax.vmap(unroll, in_axes=(None, 1, 0), out_axes=(1, 0))(network, batch.percept, memory)
+        outputs = relive(network, batch)
         advantage = batch.notes["advantage"]
         advantage = (advantage - jnp.mean(advantage)) / (jnp.std(advantage) + 1e-8)
         ratio = jnp.exp(outputs.policy.log_prob(batch.action) - batch.notes["log_prob"])
@@ -157,10 +156,3 @@ class PPO(AbstractLearner):
         loss = policy + self.value_weight * value - self.entropy_weight * entropy
         metrics = {"ppo/policy": policy, "ppo/value": value, "ppo/entropy": entropy}
         return loss + extra, metrics | reported
-
-
-def _segments(rollout: Rollout) -> Step:
-    """`[T, B]` as segments `[L, N]`: lanes for a network that remembers, single steps for one that does not."""
-    if rollout.notes["memory"] is not None:
-        return rollout
-    return jax.tree.map(lambda leaf: leaf.reshape(1, -1, *leaf.shape[2:]), rollout)
