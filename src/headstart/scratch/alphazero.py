@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import mctx
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from headstart.core.collect import Lanes, begin, collect_lanes, follow
 from headstart.core.network import AbstractNetwork, Memory, relive, segments
@@ -41,7 +41,7 @@ from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step, Task
 from headstart.core.world import AbstractTwoPlayerWorld, State
 
-__all__ = ["AlphaZero", "AlphaZeroState", "any_of", "search"]
+__all__ = ["AlphaZero", "AlphaZeroState", "search"]
 
 
 class AlphaZeroState(eqx.Module):
@@ -193,12 +193,6 @@ def search(
     )
     value = result.search_tree.summary().value
     return Choice(result.action, {"target": result.action_weights, "value": value}), memory
-
-
-def any_of(allowed: Bool[Array, "B actions"], *, key: Key) -> Int[Array, "B"]:
-    """One of the allowed actions of each lane, all equally likely."""
-    chosen = jnp.floor(jax.random.uniform(key, allowed.shape[:1]) * jnp.sum(allowed, axis=-1)).astype(jnp.int32)
-    return jnp.argmax(jnp.cumsum(allowed, axis=-1) == (chosen + 1)[:, None], axis=-1).astype(jnp.int32)
 
 
 def _in_mind(percept: Percept) -> Percept:

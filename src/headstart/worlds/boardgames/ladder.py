@@ -14,10 +14,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import mctx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.types import Key, Outcome, Task
-from headstart.scratch.alphazero import any_of
 from headstart.worlds.boardgames.engine import BoardGames, Position
 
 __all__ = ["LADDER", "AbstractOpponent", "Ladder", "OnePly", "Random", "TreeSearch", "play_out"]
@@ -116,6 +115,12 @@ def play_out(
     begin = (jnp.array(False), (positions, nothing), jnp.zeros(count), jnp.ones(count), positions, key)
     _, (after, outcome), result, _, _, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[3] != 0), move, begin)
     return after, outcome, result
+
+
+def any_of(allowed: Bool[Array, "B actions"], *, key: Key) -> Int[Array, "B"]:
+    """One of the allowed actions of each lane, all equally likely."""
+    chosen = jnp.floor(jax.random.uniform(key, allowed.shape[:1]) * jnp.sum(allowed, axis=-1)).astype(jnp.int32)
+    return jnp.argmax(jnp.cumsum(allowed, axis=-1) == (chosen + 1)[:, None], axis=-1).astype(jnp.int32)
 
 
 #: The rungs, by name.
