@@ -10,7 +10,7 @@ SCORES = ("agarwal2021",)  # every number that is reported with an interval
 PPO = ("schulman2017", "schulman2016")
 DQN = ("mnih2015", "vanhasselt2016")
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
-UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014")
+UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
 COMPOSED: dict[str, tuple[str, ...]] = {
     "cartpole-ppo": PPO + SCORES,
@@ -19,7 +19,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "acrobot-dqn": DQN + SCORES,
     "mountaincar-dqn": DQN + SCORES,
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
-    "TaskInference": ("humplik2019",),
+    "Foresight": ("abdolmaleki2018",),
     "PPO": PPO,
     "DQN": DQN,
     "AlphaZero": ALPHAZERO,
@@ -149,6 +149,16 @@ ENTRIES: dict[str, Entry] = {
             "title": "{FiLM}: Visual Reasoning with a General Conditioning Layer",
             "booktitle": "Proceedings of the AAAI Conference on Artificial Intelligence",
             "volume": "32",
+            "year": "2018",
+        },
+    ),
+    "abdolmaleki2018": (
+        "inproceedings",
+        {
+            "author": "Abdolmaleki, Abbas and Springenberg, Jost Tobias and Tassa, Yuval and Munos, Remi and Heess, "
+            "Nicolas and Riedmiller, Martin",
+            "title": "Maximum a Posteriori Policy Optimisation",
+            "booktitle": "International Conference on Learning Representations",
             "year": "2018",
         },
     ),

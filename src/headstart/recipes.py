@@ -36,8 +36,8 @@ class Recipe:
     - `observes`: what the agent may observe, in words.
     - `steps`: steps of the world in an iteration, all lanes together.
     - `chunk`, `every`: iterations per call of the compiled program, and between checkpoints.
-    - `evaluate`: `(process, state, *, title, episodes, seed)`, how its trained agent is judged;
-      `None` where only a study can.
+    - `evaluate`: `(process, state, *, title, episodes, seed)`, how its trained agent is judged; `None` where only a
+      study can.
     """
 
     process: AbstractProcess
@@ -111,6 +111,7 @@ def mountaincar_dqn(iterations: int = 1_000) -> Recipe:
 
 def newgame(iterations: int | None = None) -> Recipe:
     """The agent that meets new board games: self-play over thousands of them, reading their rules."""
+    from headstart.newgame.judged import evaluate
     from headstart.newgame.training import Training, process
 
     settings = Training() if iterations is None else Training(iterations=iterations)
@@ -122,6 +123,7 @@ def newgame(iterations: int | None = None) -> Recipe:
         steps=settings.lanes * settings.length,
         chunk=4,
         every=16,
+        evaluate=evaluate,
     )
 
 
