@@ -407,7 +407,7 @@ def test_list_shows_what_there_is_with_a_line_each(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["recipes"].keys() == recipes.RECIPES.keys()
     assert {"BoardGames", "GameTrials"} & found["worlds"].keys()
-    assert "TaskInference" in found["sources"]
+    assert "Foresight" in found["sources"]
     assert found["studies"].keys() == studies.STUDIES.keys()
     assert found["benches"] == bench.BENCHES
     assert all(line for members in found.values() for line in members.values()), "no line is empty"

@@ -10,7 +10,6 @@ import sys
 import tomllib
 import types
 
-import jax
 import pytest
 
 from headstart.worlds.boardgames.rules import CLASSICS, Rules, loads
@@ -32,15 +31,6 @@ def blocks(page, language):
 
 def having(language):
     return [pytest.param(page, id=page.name) for page in PAGES if any(blocks(page, language))]
-
-
-@pytest.fixture
-def quick_to_compile():
-    """Snippets compute little: compiling them well would take longer than running them."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.mark.usefixtures("quick_to_compile")

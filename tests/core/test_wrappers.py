@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +6,9 @@ import pytest
 
 from counting import Counting, Rememberer, act
 from headstart.core.collect import begin, collect
-from headstart.core.wrappers import TimeLimit, Trials
+from headstart.core.types import Outcome, Task
+from headstart.core.world import AbstractTwoPlayerWorld, AbstractWorld, Discrete
+from headstart.core.wrappers import Like, OneTask, TimeLimit, Trials
 from headstart.errors import UsageError
 
 
@@ -77,3 +80,66 @@ def test_wrappers_pass_on_what_is_legal():
         task = world.task(key=jax.random.key(0))
         state, _ = world.reset(task, key=jax.random.key(0))
         assert world.legal(state, task).tolist() == [False, True, False]
+
+
+class Turns(AbstractTwoPlayerWorld):
+    """Two players in turn name a number; the one in the task ends the game, and wins it."""
+
+    @property
+    def actions(self):
+        return Discrete(3)
+
+    def task(self, *, key):
+        return Task(parameters=jax.random.randint(key, (), 0, 3))
+
+    def reset(self, task, *, key):
+        return jnp.array(0), jnp.zeros(1)
+
+    def step(self, state, task, action, *, key):
+        named = action == task.parameters
+        return state + 1, Outcome(jnp.ones(1) * state, named * 1.0, jnp.where(named, 0.0, -1.0), named)
+
+    def legal(self, state, task):
+        return jnp.arange(3) >= state
+
+    def player(self, state):
+        return state % 2
+
+
+def test_a_world_like_another_is_as_that_one_is():
+    class Echo(Like):
+        world: AbstractWorld
+
+    class Generous(Like):
+        world: AbstractWorld
+
+        def reset(self, task, *, key):
+            state, observation = self.world.reset(task, key=key)
+            return state, observation + 7
+
+    key = jax.random.key(0)
+    for world, shown in ((Echo(Turns()), 0), (Generous(Turns()), 7), (Generous(Echo(Turns())), 7)):
+        assert world.actions == Turns().actions
+        task = world.task(key=key)
+        assert eqx.tree_equal(task, Turns().task(key=key))
+        state, observation = world.reset(task, key=key)
+        assert observation.tolist() == [shown]
+        state, outcome = world.step(state, task, task.parameters, key=key)
+        assert (float(outcome.reward), float(outcome.discount), bool(outcome.last)) == (1, 0, True)
+        assert world.legal(state, task).tolist() == [False, True, True]
+        assert int(world.player(state)) == 1
+
+
+def test_a_world_like_one_of_one_player_has_no_players():
+    with pytest.raises(AssertionError, match="Counting has one player"):
+        OneTask(Counting(), Task()).player(jnp.zeros(3))
+
+
+def test_one_task_is_the_task_of_every_episode_with_what_is_told_in_it():
+    only = Task(parameters=jnp.array(0.25), goal=jnp.array([3.0, 4.0]), instruction=jnp.array([5]))
+    steps = rollout(OneTask(Counting(length=3), only), length=9)
+    assert (steps.percept.observation[:, 0] == 0.25).all()
+    assert len(set(steps.percept.observation[:, 1])) == 3, "each episode begins afresh"
+    assert (steps.percept.goal == [3, 4]).all()
+    assert (steps.percept.instruction == 5).all()
+    assert (steps.reward == np.tile([1, 2, 3], 3)).all()
