@@ -23,16 +23,17 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from headstart.core.collect import Lanes, begin, collect
+from headstart.core.collect import Lanes, begin, collect, example
 from headstart.core.optimise import descend, prepare
 from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step, Task
+from headstart.core.wrappers import OneTask
 from headstart.imagination.foresight import Foresight
 from headstart.newgame.agent import Inference, Recollection, UniversalAgent, on_board
 from headstart.scratch.ppo import PPO, PPOState
 from headstart.worlds.boardgames.engine import BoardGames
-from headstart.worlds.boardgames.facts import facts
+from headstart.worlds.boardgames.facts import FACTS, facts
 from headstart.worlds.boardgames.family import draw_games, world_of
 from headstart.worlds.boardgames.trials import Ending, GameTrials
 from headstart.worlds.boardgames.vocabulary import PADDING, UNKNOWN
@@ -85,7 +86,9 @@ class Practice(AbstractProcess):
 
     def init(self, *, key: Key) -> PracticeState:
         agent = self.agent(key=key)
-        player = self.learner.init(agent.player, None, key=key)  # type: ignore[arg-type]
+        told = Task(parameters=self.games.nth(0, key=key).parameters, goal=jnp.zeros(len(FACTS)))
+        shown = example(OneTask(self.games, told), agent.player, key=key)
+        player = self.learner.init(agent.player, shown, key=key)
         return PracticeState(player, agent.inference, prepare(self.optimiser, (agent.inference,)))
 
     def step(self, state: PracticeState, *, key: Key) -> tuple[PracticeState, Metrics]:
