@@ -23,6 +23,8 @@ from headstart.worlds.boardgames.match import Greedy, play
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 PILES = np.arange(1, 9)
 VALUES = np.where(PILES % 3 == 0, -1.0, 1.0)
 RIGHT = PILES % 3 - 1  # what to do where not all is lost

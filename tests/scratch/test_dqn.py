@@ -7,35 +7,49 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled import CHUNK, learned
 
 from headstart.core.collect import begin, collect, example
 from headstart.core.network import AbstractNetwork
 from headstart.core.networks import ActionValues
-from headstart.core.process import Online, train
+from headstart.core.process import Online
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Frozen, Outcome, Output, Percept, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import UsageError
 from headstart.scratch.dqn import DQN
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
 
-class RecurrentValues(AbstractNetwork):
-    """Action values from a gated recurrent unit."""
+
+class Recurrent(AbstractNetwork):
+    """Action values from a gated recurrent unit, whose memory lasts until the next moment, or does not."""
 
     body: eqx.nn.MLP
     cell: eqx.nn.GRUCell
+    lasts: Frozen[jax.Array]
 
-    def __init__(self, key):
+    def __init__(self, lasts, key):
         body_key, cell_key = jax.random.split(key)
         self.cell = eqx.nn.GRUCell(3, 16, key=cell_key)
         self.body = eqx.nn.MLP(16, 3, 32, 1, key=body_key)
+        self.lasts = Frozen(lasts)
 
     def initial(self):
         return jnp.zeros(16)
 
     def __call__(self, percept, memory):
-        memory = self.cell(percept.observation, memory)
+        memory = self.cell(percept.observation, jnp.where(self.lasts(), memory, 0.0))
         return Output(self.body(memory)), memory
+
+
+class Fresh(eqx.Module):
+    """Makes recurrent networks from keys."""
+
+    lasts: jax.Array
+
+    def __call__(self, key):
+        return Recurrent(self.lasts, key)
 
 
 class Fixed(AbstractNetwork):
@@ -77,10 +91,14 @@ class Cue(AbstractWorld):
         return jnp.stack([cue, 1.0]), Outcome(jnp.array([0.0, 0.0, 1.0]), reward, discount, over)
 
 
-class Constant(AbstractWorld):
-    """A reward of 1 and the episode is over at every step: truly, or merely cut short."""
+class Payout(AbstractWorld):
+    """A mean reward of 1, and the episode is over at every step: truly where `discount` is 0, cut short where it is 1.
 
-    cut: bool
+    `odds` is how often there is a reward at all.
+    """
+
+    discount: jax.Array
+    odds: jax.Array
 
     @property
     def actions(self):
@@ -93,32 +111,30 @@ class Constant(AbstractWorld):
         return jnp.zeros(()), jnp.ones(3)
 
     def step(self, state, task, action, *, key):
-        return state, Outcome(jnp.ones(3), jnp.ones(()), jnp.array(float(self.cut)), jnp.array(True))
+        reward = jax.random.bernoulli(key, self.odds) / self.odds
+        return state, Outcome(jnp.ones(3), reward, self.discount, jnp.array(True))
 
 
-class Lottery(Constant):
-    """As `Constant`, but one step in four earns 20 and the others nothing."""
-
-    def step(self, state, task, action, *, key):
-        state, outcome = super().step(state, task, action, key=key)
-        return state, eqx.tree_at(lambda outcome: outcome.reward, outcome, 20.0 * jax.random.bernoulli(key, 0.25))
+def payout(discount, odds=1.0):
+    return Payout(jnp.array(discount), jnp.array(odds))
 
 
-class Penalty(AbstractSource):
-    """Pulls action values towards zero, with a parameter of its own."""
+class Meddler(AbstractSource):
+    """Pulls action values towards zero, with a parameter of its own; and adds something to every reward."""
 
-    weight: float
+    weight: Frozen[jax.Array]
+    bonus: Frozen[jax.Array]
     scale: jax.Array
 
-    def loss(self, network, batch, outputs, *, key):
-        return self.weight * jnp.sum(self.scale * outputs.policy**2), {}
-
-
-class Spoiler(AbstractSource):
-    """Makes every reward infinite."""
-
     def rewrite(self, batch, network, *, key):
-        return eqx.tree_at(lambda batch: batch.reward, batch, jnp.full_like(batch.reward, jnp.inf))
+        return eqx.tree_at(lambda batch: batch.reward, batch, batch.reward + self.bonus())
+
+    def loss(self, network, batch, outputs, *, key):
+        return self.weight() * jnp.sum(self.scale * outputs.policy**2), {}
+
+
+def meddler(weight=0.0, bonus=0.0):
+    return Chain((Meddler(Frozen(jnp.array(weight)), Frozen(jnp.array(bonus)), jnp.ones(())),))
 
 
 SETTINGS = {
@@ -129,14 +145,17 @@ SETTINGS = {
     "explore": 1,
     "epsilon": (1.0, 1.0),
     "period": 20,
+    "learning_rate": 3e-3,
+    "discount": 0.5,
 }
 
 
-def learned(world, iterations=40, network=None, **settings):
-    learner = DQN(**(SETTINGS | {"learning_rate": 3e-3, "discount": 0.5} | settings))
-    network = network or partial(ActionValues, world, width=32, depth=1)
-    process = Online(world, network, learner, lanes=8, length=8)
-    return train(process, iterations, key=jax.random.key(0), chunk=20).learner
+SMALL = partial(ActionValues, payout(0.0), width=32, depth=1)
+
+
+def trained(world, iterations=40, network=SMALL, **settings):
+    learner = DQN(**(SETTINGS | settings))
+    return learned(Online(world, network, learner, lanes=8, length=8), iterations)[0]
 
 
 def values(state, *moments):
@@ -147,23 +166,27 @@ def values(state, *moments):
     return np.asarray(output.policy)
 
 
-KEY = jax.random.key(0)
 ZERO, ONE, GONE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("double", [True, False])
 def test_targets_are_those_worked_by_hand(double):
     """y = 1 + γ Q(s′, argmax Q(s′, ·; θ); θ⁻) where the episode is cut, and 1 where it ends, legal actions only."""
-    network, target = Fixed(jnp.array([5.0, 2.0, 9.0])), Fixed(jnp.array([3.0, 4.0, 50.0]))
-    learner = DQN(discount=0.5, double=double)
-    for world, worth in ((Constant(cut=True), 1 + 0.5 * (3.0 if double else 4.0)), (Constant(cut=False), 1.0)):
-        state = learner.init(network, example(world, network, key=jax.random.key(0)), key=jax.random.key(0))
+    learner, key = DQN(discount=0.5, double=double), jax.random.key(0)
+
+    @eqx.filter_jit
+    def targets(world):
+        network, target = Fixed(jnp.array([5.0, 2.0, 9.0])), Fixed(jnp.array([3.0, 4.0, 50.0]))
+        state = learner.init(network, example(world, network, key=key), key=key)
         state = eqx.tree_at(lambda state: state.learned.target, state, Frozen(target))
-        act = lambda percept, memory, *, key, state=state: learner.act(state, percept, memory, key=key)
-        _, batch = collect(world, network, act, begin(world, network, 4, key=jax.random.key(1)), 2, key=KEY)
+        act = partial(learner.act, state)
+        _, batch = collect(world, network, act, begin(world, network, 4, key=key), 2, key=key)
         legal = jnp.broadcast_to(jnp.array([True, True, False]), (2, 4, 3))
         batch = eqx.tree_at(lambda batch: batch.after.legal, batch, legal, is_leaf=lambda leaf: leaf is None)
-        np.testing.assert_allclose(learner._targets(state.learned, batch), np.full((2, 4), worth))
+        return learner._targets(state.learned, batch)
+
+    np.testing.assert_allclose(targets(payout(1.0)), np.full((2, 4), 1 + 0.5 * (3.0 if double else 4.0)))
+    np.testing.assert_allclose(targets(payout(0.0)), np.ones((2, 4)))
 
 
 @pytest.mark.parametrize(("blend", "due", "reached"), [(1.0, True, 8.0), (0.25, True, 2.0), (1.0, False, 0.0)])
@@ -173,52 +196,50 @@ def test_the_target_moves_its_fraction_when_due(blend, due, reached):
 
 
 def test_values_are_means_also_where_the_rare_case_decides():
-    np.testing.assert_allclose(values(learned(Lottery(False), 80, learning_rate=1e-2), [1.0] * 3), 5.0, atol=2.0)
+    np.testing.assert_allclose(values(trained(payout(0.0, odds=0.25)), [1.0] * 3), 1.0, atol=0.3)
 
 
-def test_values_without_memory_average_over_what_is_hidden():
-    state = learned(Cue(), 80)
-    np.testing.assert_allclose(values(state, GONE)[:2], [0.25, 0.5], atol=0.08)
-    np.testing.assert_allclose(values(state, ONE)[:2], [0.25, 0.25], atol=0.05)
+@pytest.mark.parametrize(("discount", "worth"), [(1.0, 2.0), (0.0, 1.0)])
+def test_values_go_on_through_a_cut_and_stop_at_an_end(discount, worth):
+    np.testing.assert_allclose(values(trained(payout(discount), 80), [1.0] * 3), worth, atol=0.03)
 
 
-def test_values_with_memory_recall_the_cue():
-    state = learned(Cue(), 120, RecurrentValues, segment=4)
-    np.testing.assert_allclose(values(state, ZERO, GONE)[:2], [0.25, 0.0], atol=0.05)
-    np.testing.assert_allclose(values(state, ONE, GONE)[:2], [0.25, 1.0], atol=0.05)
-    np.testing.assert_allclose(values(state, ZERO)[:2], [0.125, 0.125], atol=0.05)
-    np.testing.assert_allclose(values(state, ONE)[:2], [0.5, 0.5], atol=0.05)
-
-
-@pytest.mark.parametrize(("cut", "worth", "double"), [(True, 2.0, True), (False, 1.0, False)])
-def test_values_go_on_through_a_cut_and_stop_at_an_end(cut, worth, double):
-    state = learned(Constant(cut), blend=0.05 if cut else 1.0, period=1 if cut else 20, double=double)
-    np.testing.assert_allclose(values(state, (1.0, 1.0, 1.0)), worth, atol=0.03)
+def test_values_with_memory_recall_the_cue_and_without_average_over_it():
+    keeps, loses = (trained(Cue(), 120, Fresh(jnp.array(lasts)), segment=4) for lasts in (True, False))
+    np.testing.assert_allclose(values(keeps, ZERO, GONE)[:2], [0.25, 0.0], atol=0.05)
+    np.testing.assert_allclose(values(keeps, ONE, GONE)[:2], [0.25, 1.0], atol=0.05)
+    np.testing.assert_allclose(values(keeps, ZERO)[:2], [0.125, 0.125], atol=0.05)
+    np.testing.assert_allclose(values(keeps, ONE)[:2], [0.5, 0.5], atol=0.05)
+    np.testing.assert_allclose(values(loses, ONE, GONE)[:2], [0.25, 0.5], atol=0.08)
+    np.testing.assert_allclose(values(loses, ONE)[:2], [0.25, 0.25], atol=0.05)
 
 
 def test_a_source_that_says_nothing_leaves_the_learner_bit_identical():
-    plain = learned(Constant(True), 20)
-    silent = learned(Constant(True), 20, source=Chain((Penalty(0.0, jnp.ones(())),)))
+    plain = trained(payout(1.0), CHUNK)
+    silent = trained(payout(1.0), CHUNK, source=meddler())
     assert eqx.tree_equal(plain.network, silent.network)
     assert eqx.tree_equal(plain.learned.target, silent.learned.target)
-    heard = learned(Constant(True), 20, source=Penalty(0.1, jnp.ones(())))
+    heard = trained(payout(1.0), CHUNK, source=meddler(weight=0.1))
     assert not eqx.tree_equal(plain.network, heard.network)
-    assert float(heard.learned.source.scale) < 1.0  # its own parameters learn, with an optimiser of their own
+    assert float(heard.learned.source.sources[0].scale) < 1.0  # what is its own learns, with an optimiser of its own
 
 
 def test_non_finite_gradients_change_nothing():
-    state = learned(Constant(True), 20, source=Spoiler())
+    state = trained(payout(1.0), CHUNK, source=meddler(bonus=jnp.inf))
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(eqx.filter(state.network, eqx.is_array)))
     assert int(state.learned.gradients) == 0
 
 
 def test_illegal_actions_are_never_taken():
-    learner = DQN(**SETTINGS)
-    network = Fixed(jnp.array([0.0, 0.0, 9.0]))
-    state = learner.init(network, example(Cue(), network, key=jax.random.key(1)), key=jax.random.key(1))
+    learner, network = DQN(**SETTINGS), Fixed(jnp.array([0.0, 0.0, 9.0]))
     percept = Percept(jnp.ones(3), jnp.array(True), legal=jnp.array([True, True, False]))
-    act = jax.jit(jax.vmap(lambda key: learner.act(state, percept, None, key=key)[0].action))
-    assert set(np.asarray(act(jax.random.split(jax.random.key(2), 64))).tolist()) == {0, 1}
+
+    @jax.jit
+    def act(key):
+        state = learner.init(network, example(Cue(), network, key=key), key=key)
+        return jax.vmap(lambda key: learner.act(state, percept, None, key=key)[0].action)(jax.random.split(key, 64))
+
+    assert set(np.asarray(act(jax.random.key(2))).tolist()) == {0, 1}
 
 
 def test_a_source_that_needs_log_probabilities_is_refused():
