@@ -20,6 +20,6 @@ def test_draws_repeat_and_grow_from_the_same_beginning():
 def test_a_world_tells_each_game_its_own_words():
     games = draw_games(3, "train", seed=0, canvas=5)
     world = world_of(games, canvas=5, paraphrases=2)
-    assert world.words.shape == (3, 2, 128)
+    assert world.words.shape == (3, 2, 160)
     assert len({row.tobytes() for row in np.asarray(world.words).reshape(6, -1)}) == 6
     np.testing.assert_array_equal(world.words, read_texts(games, "train", paraphrases=2, seed=0))

@@ -17,7 +17,7 @@ from jaxtyping import Int
 
 __all__ = ["PADDING", "UNKNOWN", "WORDS", "leading_words", "size", "split_words", "tokens", "unknown_share"]
 
-WORDS = 128  # the length of every instruction, in words
+WORDS = 160  # the length of every instruction, in words
 PADDING, UNKNOWN = 0, 1
 
 # Letters (apart from a "n't" behind them), digits, marks that end a clause, and the sign in 3×3.
