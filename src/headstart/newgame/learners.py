@@ -117,17 +117,15 @@ def _learn(
         )
         return jax.tree.map(keep, network(states), before)
 
-    states, done = begin(), 0
-    played = np.zeros(learners, int)
+    states, done, played = begin(), 0, np.zeros(learners, int)
+    taken = {count: (played, network(states)) for count in counts}
     for count in counts:
-        taken, then = network(states), played.copy()
-        waiting = np.ones(learners, bool) & (played < count)
-        while waiting.any():
+        while (taken[count][0] < count).any():
             states, more = go_on(states, jnp.arange(done, done + chunk))
             played, done = played + np.asarray(more, int), done + chunk
-            arrived = waiting & (played >= count)
-            if arrived.any():
-                taken = take(jnp.asarray(arrived), states, taken)
-                then = np.where(arrived, played, then)
-            waiting &= ~arrived
-        yield then, taken
+            # One whose games are short comes to a later count while others are on their way to this one.
+            for later, (then, networks) in taken.items():
+                arrived = (then < later) & (played >= later)
+                if arrived.any():
+                    taken[later] = np.where(arrived, played, then), take(jnp.asarray(arrived), states, networks)
+        yield taken.pop(count)
