@@ -1,6 +1,8 @@
 """A study's page says what was claimed, found and run."""
 
-from headstart.studies.page import page
+import numpy as np
+
+from headstart.studies.page import curves, page
 from headstart.studies.study import Arm, Paper, Result, Verdict
 
 
@@ -24,3 +26,12 @@ def test_the_page_says_what_was_claimed_found_and_run():
     said = ["words: undecided", "Words help.", "0.750", "0.125", "n/a (1 run)", "oh2017zero (figure 3)", "abc123"]
     assert [words for words in said if words not in html] == []
     assert [name for name, _ in report.images] == ["arms-1", "arms-2"]
+
+
+def test_arms_that_are_named_by_games_make_curves():
+    once, thrice = Arm.of([[0.5, 0.7]]), Arm.of([[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]])
+    found = curves({"PPO, 1,000 games": thrice, "PPO, 100 games": thrice, "PPO, 9,000 games": once, "control": once})
+    assert found.keys() == {"PPO", "PPO, 1 seed"}
+    np.testing.assert_array_equal(found["PPO"].games, [100, 1000])
+    assert found["PPO"].scores.shape == (3, 2, 2)
+    np.testing.assert_array_equal(found["PPO, 1 seed"].at(9000), once.scores)

@@ -63,7 +63,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
     """
     started = time.monotonic()
     clock = lambda: f"[{time.monotonic() - started:.0f} s]"
-    rules = rules or draw_games(seed + 1, "held-out", seed=0, canvas=5)[seed]
+    rules = rules or next(game for game in draw_games(16, "held-out", seed=seed, canvas=5) if _has_room(game))
     text = describe(rules, np.random.default_rng(seed), "held-out")
     observer.say(f"A new game, {rules.rows} by {rules.columns}. What the agent is told of it:\n\n  {text}\n")
     if share := unknown_share(text):
@@ -112,6 +112,11 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
         observer.say(f"\nThe hybrid's first game against {rung} ({_verdict(match, rung)}):\n")
         observer.say(beside([draw(rules, *move) for move in moves]))
     observer.say(f"\nThe plot is {directory / 'curve.png'}, the whole page {page}.   {clock()}")
+
+
+def _has_room(rules: Rules) -> bool:
+    """Whether a game is large enough to be worth a look."""
+    return min(rules.rows, rules.columns) >= 4
 
 
 def _single(rules: Rules, text: str) -> BoardGames:

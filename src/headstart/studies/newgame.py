@@ -230,7 +230,7 @@ class Encounter:
     def match(self, network: Any, tasks: Task | None = None, *, few: bool = False, **how: Any) -> Match:
         """Against every rung, in as many games as say how strong it is: those of one trial, if it remembers any."""
         meeting = self.few if few else self.meeting
-        remembers = network is self.agent and not how.get("forgetful")
+        remembers = isinstance(network, UniversalAgent) and not how.get("forgetful")
         episodes = self.size.episodes if remembers else self.size.alone
         return meeting.judge(network, tasks or meeting.tasks(), episodes, key=self.key("judge"), **how)
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from headstart import plots
-from headstart.report import Report
-from headstart.studies.study import Decision, Result
+import re
+from collections.abc import Mapping
 
-__all__ = ["page"]
+import numpy as np
+
+from headstart import plots
+from headstart.evaluation import Curve
+from headstart.report import Report
+from headstart.studies.study import Arm, Decision, Result
+
+__all__ = ["curves", "page"]
+
+POINT = re.compile(r"(?P<who>.+), (?P<games>[\d,]+) games")
+"""How an arm is named that is one point of a curve."""
 
 
 def page(result: Result) -> Report:
@@ -17,6 +26,9 @@ def page(result: Result) -> Report:
         [[verdict.claim, _word(verdict.holds), verdict.measured, verdict.threshold] for verdict in result.verdicts],
         caption="What was to be shown, and what was found.",
     )
+    if by_games := curves(result.arms):
+        figure = plots.adaptation_curves(by_games)
+        report = report.figure(figure, "curve", alt=f"Score against games played, for {', '.join(by_games)}.")
     names = list(result.arms)
     for start in range(0, len(names), len(plots.PALETTE)):
         shown = {name: result.arms[name] for name in names[start : start + len(plots.PALETTE)]}
@@ -41,6 +53,21 @@ def page(result: Result) -> Report:
             }
         )
     )
+
+
+def curves(arms: Mapping[str, Arm]) -> dict[str, Curve]:
+    """The arms named `who, N games` as curves; points behind which other numbers of seeds stand are curves apart."""
+    points: dict[str, dict[int, Arm]] = {}
+    for name, arm in arms.items():
+        if found := POINT.fullmatch(name):
+            who, seeds = found["who"], len(arm.scores)
+            if any(len(other.scores) != seeds for other in points.get(who, {}).values()):
+                who = f"{who}, {seeds} seed{'s' * (seeds > 1)}"
+            points.setdefault(who, {})[int(found["games"].replace(",", ""))] = arm
+    return {
+        who: Curve(np.array(sorted(at)), np.stack([at[games].scores for games in sorted(at)], axis=-1))
+        for who, at in points.items()
+    }
 
 
 def _word(decision: Decision) -> str:
