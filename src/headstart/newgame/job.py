@@ -36,7 +36,7 @@ __all__ = ["meet"]
 #: The rungs that a few minutes suffice for, and those against which a game is shown.
 RUNGS = ("random", "one ply", "search 16")
 SHOWN = ("random", "search 16")
-LANES = 16
+LANES = 48
 EPISODES = 10
 #: After how many of its own games each learner is judged.
 IMPROVED = [100]
