@@ -140,7 +140,9 @@ class Evaluate(Working):
             recipe, done, state = recipes.restore(directory, warn=observer.warn)
             name = recipe.configuration["recipe"]
             if recipe.evaluate is None:
-                raise UsageError(f"headstart evaluate cannot judge a run of {name}; headstart list shows the studies that may.")
+                raise UsageError(
+                    f"headstart evaluate cannot judge a run of {name}; headstart list shows the studies that may."
+                )
             title = f"{name} after {done:,} iterations"
             found = recipe.evaluate(recipe.process, state, title=title, episodes=self.episodes, seed=self.seed)
             report = found.report.heading("What was run").facts(rundir.read(directory) or {}).write(directory)
