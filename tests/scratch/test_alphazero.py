@@ -13,10 +13,10 @@ from headstart.core.network import AbstractNetwork
 from headstart.core.networks import ActorCritic, RecurrentActorCritic
 from headstart.core.policies import Categorical
 from headstart.core.process import train
-from headstart.core.types import Outcome, Output, Percept, Step, Task
+from headstart.core.types import Choice, Outcome, Output, Percept, Step, Task
 from headstart.core.world import AbstractTwoPlayerWorld, Discrete
 from headstart.newgame.arms import BoardAlone
-from headstart.scratch.alphazero import AlphaZero, _with_returns, search
+from headstart.scratch.alphazero import AlphaZero, _wander, _with_returns, search
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.ladder import OnePly
 from headstart.worlds.boardgames.match import Greedy, play
@@ -91,11 +91,28 @@ def test_returns_are_those_worked_by_hand():
         discount=column(-1.0, 1.0, -1.0, 0.0, -1.0),
         last=column(False, False, False, True, False),
         after=percept,
-        notes={"value": column(0.1, 0.2, 0.3, 0.4, 0.5), "memory": None, "memory_after": None},
+        notes={
+            "value": column(0.1, 0.2, 0.3, 0.4, 0.5),
+            "strayed": column(False, False, False, False, False),
+            "memory_after": None,
+        },
     )
-    outcome = lambda trace: _with_returns(rollout, Judge(), trace).notes["return"][:, 0]
-    np.testing.assert_allclose(outcome(1.0), [1.0, -1.0, -1.0, 1.0, -0.25])
-    np.testing.assert_allclose(outcome(0.0), [-0.2, 0.3, -0.4, 1.0, -0.25], rtol=1e-6)
+    outcome = lambda rollout, trace: _with_returns(rollout, Judge(), trace).notes["return"][:, 0]
+    np.testing.assert_allclose(outcome(rollout, 1.0), [1.0, -1.0, -1.0, 1.0, -0.25])
+    np.testing.assert_allclose(outcome(rollout, 0.0), [-0.2, 0.3, -0.4, 1.0, -0.25], rtol=1e-6)
+    # What followed the third move, made at random, is not laid at the door of the first two.
+    strayed = eqx.tree_at(lambda rollout: rollout.notes["strayed"], rollout, jnp.arange(5)[:, None] == 2)
+    np.testing.assert_allclose(outcome(strayed, 1.0), [-0.3, 0.3, 0.3, 1.0, -0.25], rtol=1e-6)
+
+
+def test_some_moves_are_any_legal_one():
+    legal = jnp.tile(jnp.array([[True, False], [True, True]]), (500, 1))
+    best = Choice(jnp.zeros(1000, jnp.int32), {"target": jnp.zeros((1000, 2))})
+    found = jax.jit(partial(_wander, explore=0.5))(best, legal, key=jax.random.key(0))
+    assert 0.4 < float(jnp.mean(found.notes["strayed"])) < 0.6
+    assert not np.any(found.action[::2]), "an illegal move"
+    assert 0.15 < float(jnp.mean(found.action[1::2])) < 0.35
+    assert not np.any(found.action[~found.notes["strayed"]])
 
 
 def test_search_finds_the_right_move_without_having_learned_any(positions):
@@ -114,7 +131,7 @@ def test_learns_a_game_from_its_own_moves(positions):
     network = train(learn, 150, key=jax.random.key(0), chunk=50).network
     output, _ = jax.vmap(network)(positions.percept, None)
     np.testing.assert_array_equal(output.policy.mode()[VALUES > 0], RIGHT[VALUES > 0])
-    np.testing.assert_allclose(output.value, VALUES, atol=0.3)
+    assert np.min(output.value * VALUES) > 0.25, "searched values are means over what was tried: right in sign"
 
 
 def test_a_network_with_a_memory_learns_whole_lanes():
