@@ -12,6 +12,8 @@ from headstart.worlds.boardgames.facts import FACTS
 from headstart.worlds.boardgames.trials import Ending, Sight, no_ending
 from headstart.worlds.boardgames.vocabulary import WORDS
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 CANVAS = 4
 DRAW, WON, LOST = range(1, 4)
 

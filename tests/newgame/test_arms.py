@@ -15,6 +15,8 @@ from headstart.worlds.boardgames.network import Player
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import Sight, no_ending
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 LANES, EPISODES = 2, 4
 
 

@@ -18,6 +18,8 @@ from headstart.worlds.boardgames.family import world_of
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import Sight, no_ending
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 CANVAS, LANES, LENGTH, PARAPHRASES = 3, 4, 10, 2
 LOSES = FACTS.index("whoever would win loses")
 DRAW, WON, LOST = range(1, 4)
