@@ -50,10 +50,13 @@ class BoardAlone(AbstractNetwork):
 
 
 class Settled(AbstractNetwork):
-    """A player whose belief about the rules is settled: it has learned from reward to play by this one."""
+    """A player whose belief about the rules is settled: it has learned from reward to play by this one.
+
+    A stack of them, one for each of N games, has leaves `[N, ...]`.
+    """
 
     player: Player
-    belief: Float[Array, "facts"]
+    belief: Float[Array, "*stack facts"]
 
     def initial(self) -> None:
         return None
