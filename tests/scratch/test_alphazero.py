@@ -16,10 +16,10 @@ from headstart.core.process import train
 from headstart.core.types import Choice, Outcome, Output, Percept, Step, Task
 from headstart.core.world import AbstractTwoPlayerWorld, Discrete
 from headstart.newgame.arms import BoardAlone
+from headstart.newgame.match import Greedy, play
 from headstart.scratch.alphazero import AlphaZero, _wander, _with_returns, search
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.ladder import OnePly
-from headstart.worlds.boardgames.match import Greedy, play
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
 

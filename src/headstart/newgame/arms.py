@@ -16,9 +16,9 @@ from jaxtyping import Array, Float, Int
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.types import Key, Output, Percept, Task
 from headstart.newgame.agent import on_board
+from headstart.newgame.match import AbstractMover, Each, Greedy, Match, Searching, play
 from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.ladder import LADDER, Ladder
-from headstart.worlds.boardgames.match import AbstractMover, Each, Greedy, Match, Searching, play
 from headstart.worlds.boardgames.network import Player
 from headstart.worlds.boardgames.trials import Ending, GameTrials, no_ending
 

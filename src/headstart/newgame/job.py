@@ -18,6 +18,7 @@ from headstart.evaluation import Curve, games_to_reach, interquartile_mean
 from headstart.newgame import prior
 from headstart.newgame.arms import KNOWLEDGE, Meeting
 from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch
+from headstart.newgame.match import Match
 from headstart.plots import adaptation_curves
 from headstart.progress import AbstractObserver, Quiet
 from headstart.report import Report
@@ -25,7 +26,6 @@ from headstart.storage import replace_file, to_json
 from headstart.worlds.boardgames.draw import beside, cell_name, draw
 from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.family import draw_games, world_of
-from headstart.worlds.boardgames.match import Match
 from headstart.worlds.boardgames.picture import picture
 from headstart.worlds.boardgames.rules import Rules
 from headstart.worlds.boardgames.vocabulary import tokens, unknown_share

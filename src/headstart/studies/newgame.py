@@ -32,11 +32,11 @@ from headstart.newgame import prior
 from headstart.newgame.agent import UniversalAgent
 from headstart.newgame.arms import SHOWN, Meeting
 from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch
+from headstart.newgame.match import Match
 from headstart.progress import AbstractObserver
 from headstart.storage import replace_file, to_json
 from headstart.studies.study import Arm, Paper, Result, Verdict, at_least, beats, conclude, nowhere_below
 from headstart.worlds.boardgames.family import Side, draw_games, world_of
-from headstart.worlds.boardgames.match import Match
 
 __all__ = ["CLAIM", "PAPER", "run"]
 

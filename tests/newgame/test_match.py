@@ -16,9 +16,9 @@ from jaxtyping import Array, Float
 from headstart.core.network import AbstractNetwork
 from headstart.core.policies import Categorical
 from headstart.core.types import Output, Task
+from headstart.newgame.match import Each, Greedy, Searching, play
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.ladder import Ladder, OnePly, Random, TreeSearch
-from headstart.worlds.boardgames.match import Each, Greedy, Searching, play
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
 
