@@ -17,6 +17,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "acrobot-ppo": PPO + SCORES,
     "cartpole-dqn": DQN + SCORES,
     "acrobot-dqn": DQN + SCORES,
+    "mountaincar-ppo": PPO + SCORES,
     "mountaincar-dqn": DQN + SCORES,
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Foresight": ("abdolmaleki2018",),

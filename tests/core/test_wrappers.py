@@ -8,8 +8,9 @@ from counting import Counting, Rememberer, act
 from headstart.core.collect import begin, collect
 from headstart.core.types import Outcome, Task
 from headstart.core.world import AbstractTwoPlayerWorld, AbstractWorld, Discrete
-from headstart.core.wrappers import Like, OneTask, TimeLimit, Trials
+from headstart.core.wrappers import Like, OneTask, Rescaled, TimeLimit, Trials
 from headstart.errors import UsageError
+from headstart.worlds.classic_control import MountainCar
 
 
 def rollout(world, length=24):
@@ -55,6 +56,20 @@ def test_a_trial_keeps_task_and_memory_across_its_episodes():
     # The end of a trial has its true successor; after an inner end comes the next beginning.
     assert (steps.after.observation[:, 2] == np.tile([1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3], 2)).all()
     assert (steps.after.observation[:-1] == steps.percept.observation[1:])[~steps.last[:-1]].all()
+
+
+def test_other_units_change_what_is_seen_and_nothing_else():
+    world, task, key = MountainCar(), Task(), jax.random.key(0)
+    shown = Rescaled(world, low=(-1.2, -0.07), high=(0.6, 0.07))
+    state, _ = world.reset(task, key=key)
+    np.testing.assert_allclose(shown.reset(task, key=key)[1], [(state.place[0] + 0.3) / 0.9, 0.0], rtol=1e-5)
+    state = eqx.tree_at(lambda state: state.place, state, jnp.array([0.55, 0.07]))
+    after, outcome = shown.step(state, task, jnp.array(2), key=key)
+    np.testing.assert_array_equal(after.place, world.step(state, task, jnp.array(2))[0].place)
+    np.testing.assert_allclose(outcome.observation, [1.0, 1.0], rtol=1e-5)
+    assert bool(outcome.last)
+    with pytest.raises(UsageError, match="below its high"):
+        Rescaled(world, low=(1.0,), high=(1.0,))
 
 
 def test_limits_cut_an_episode_of_a_trial_or_the_trial():

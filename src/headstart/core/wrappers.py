@@ -9,13 +9,13 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from headstart.core.types import Key, Outcome, Task
 from headstart.core.world import AbstractTwoPlayerWorld, AbstractWorld, Box, Discrete, State
 from headstart.errors import UsageError
 
-__all__ = ["Like", "OneTask", "TimeLimit", "Trials"]
+__all__ = ["Like", "OneTask", "Rescaled", "TimeLimit", "Trials"]
 
 
 class Like(AbstractTwoPlayerWorld):
@@ -58,6 +58,40 @@ class OneTask(Like):
 
     def task(self, *, key: Key) -> Task:
         return self.only
+
+
+class Rescaled(Like):
+    """A world whose observation is an array that is shown in other units: between `low` and `high` is −1 to 1.
+
+    A perceptron hears what varies by about 1. A velocity of at most 0.07 beside a position of 1 says nothing to it.
+
+    **Arguments:**
+
+    - `world`: the world in its own units.
+    - `low`, `high`: for each number that is observed, the bounds that are to become −1 and 1.
+
+    **Raises:** `UsageError` unless every `low` is below its `high`.
+    """
+
+    world: AbstractWorld
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __check_init__(self):
+        if len(self.low) != len(self.high) or any(low >= high for low, high in zip(self.low, self.high, strict=True)):
+            raise UsageError(f"Rescaled from {self.low} to {self.high}: each low bound must be below its high one")
+
+    def reset(self, task: Task, *, key: Key) -> tuple[State, Float[Array, "seen"]]:
+        state, observation = self.world.reset(task, key=key)
+        return state, self._show(observation)
+
+    def step(self, state: State, task: Task, action: PyTree[Array], *, key: Key) -> tuple[State, Outcome]:
+        state, outcome = self.world.step(state, task, action, key=key)
+        return state, eqx.tree_at(lambda outcome: outcome.observation, outcome, self._show(outcome.observation))
+
+    def _show(self, observation: Float[Array, "seen"]) -> Float[Array, "seen"]:
+        low, high = jnp.array(self.low), jnp.array(self.high)
+        return 2 * (observation - low) / (high - low) - 1
 
 
 class Counted(eqx.Module):
