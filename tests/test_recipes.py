@@ -124,7 +124,8 @@ UNRELIABLE = {"mountaincar-dqn"}  # it says so itself
 
 
 def test_every_recipe_that_can_be_judged_has_a_score_to_reach():
-    assert {name for name in recipes.RECIPES if recipes.find(name).evaluate} == recipes.PUBLISHED.keys()
+    judged = {name for name in recipes.RECIPES if recipes.find(name).evaluate}
+    assert judged == recipes.PUBLISHED.keys() | {"newgame"}  # which the study of its name judges
 
 
 @pytest.mark.slow
