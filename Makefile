@@ -20,8 +20,8 @@ slow: $(READY) ## the long tests: learning to published scores
 	$(BIN)/python -m pytest -m slow
 
 lint: $(READY) ## style and types
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff format --check src tests tools
 	$(BIN)/mypy
 
 docs: $(READY) ## the documentation, as a site

@@ -92,6 +92,7 @@ def _learn(
     """One process for each of N tasks; `ended` is the metric that counts its games."""
     init_key, step_key = jax.random.split(key)
     learners = jax.tree.leaves(tasks)[0].shape[0]
+    keys = jax.random.split(step_key, learners)
 
     @eqx.filter_jit
     def begin() -> Any:
@@ -100,32 +101,42 @@ def _learn(
         )
 
     @eqx.filter_jit
-    def go_on(states: Any, iterations: Any) -> tuple[Any, Any]:
+    def go_on(states: Any, tasks: Task, keys: Key, iterations: Any) -> tuple[Any, Any]:
         def one(state: Any, task: Task, key: Key) -> tuple[Any, Any]:
             step = lambda state, iteration: process(task).step(state, key=jax.random.fold_in(key, iteration))
             state, metrics = scan(step, state, iterations)
             return state, jnp.sum(metrics[ended])
 
-        keys = jax.random.split(step_key, learners)
         return eqx.filter_vmap(one, in_axes=(eqx.if_array(0), 0, 0))(states, tasks, keys)
 
-    @eqx.filter_jit
-    def take(chosen: Array, states: Any, before: Any) -> Any:
-        """The networks of the chosen learners as they are now, and of the others as they were taken before."""
-        keep = lambda new, old: (
-            jnp.where(chosen.reshape(-1, *(1,) * (new.ndim - 1)), new, old) if eqx.is_array(new) else new
-        )
-        return jax.tree.map(keep, network(states), before)
-
     states, done, played = begin(), 0, np.zeros(learners, int)
+    there = np.arange(learners)  # whose states these are
     taken = {count: (played, network(states)) for count in counts}
     for count in counts:
         while (taken[count][0] < count).any():
-            states, more = go_on(states, jnp.arange(done, done + chunk))
-            played, done = played + np.asarray(more, int), done + chunk
+            states, more = go_on(states, _some(tasks, there), keys[there], jnp.arange(done, done + chunk))
+            played, done = played.copy(), done + chunk
+            played[there] += np.asarray(more, int)
             # One whose games are short comes to a later count while others are on their way to this one.
             for later, (then, networks) in taken.items():
                 arrived = (then < later) & (played >= later)
                 if arrived.any():
-                    taken[later] = np.where(arrived, played, then), take(jnp.asarray(arrived), states, networks)
+                    found = np.flatnonzero(arrived[there])
+                    new = _some(network(states), found)
+                    taken[later] = np.where(arrived, played, then), _put(networks, there[found], new)
+            # And whoever has come to the last count need not play on; a smaller stack is compiled anew, so seldom.
+            left = np.flatnonzero(played[there] < counts[-1])
+            if 0 < len(left) <= len(there) / 2:
+                there, states = there[left], _some(states, left)
         yield taken.pop(count)
+
+
+def _some(stack: Any, chosen: np.ndarray) -> Any:
+    """Those of a stack."""
+    return jax.tree.map(lambda leaf: leaf[chosen] if eqx.is_array(leaf) else leaf, stack)
+
+
+def _put(stack: Any, places: np.ndarray, new: Any) -> Any:
+    """A stack with others in some places."""
+    put = lambda old, new: old.at[places].set(new) if eqx.is_array(old) else old
+    return jax.tree.map(put, stack, new)
