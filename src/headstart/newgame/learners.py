@@ -101,8 +101,8 @@ def _learn(
         )
 
     @eqx.filter_jit
-    def go_on(states: Any, tasks: Task, keys: Key, iterations: Any) -> tuple[Any, Any]:
-        def one(state: Any, task: Task, key: Key) -> tuple[Any, Any]:
+    def go_on(states: Any, tasks: Task, keys: Array, iterations: Array) -> tuple[Any, Array]:
+        def one(state: Any, task: Task, key: Key) -> tuple[Any, Array]:
             step = lambda state, iteration: process(task).step(state, key=jax.random.fold_in(key, iteration))
             state, metrics = scan(step, state, iterations)
             return state, jnp.sum(metrics[ended])
