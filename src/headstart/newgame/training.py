@@ -230,7 +230,7 @@ class Training:
     - `silent`: the share of trials without words.
     """
 
-    iterations: int = 700
+    iterations: int = 1150
     games: int = 8000
     paraphrases: int = 8
     canvas: int = 5
