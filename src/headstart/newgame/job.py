@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import equinox as eqx
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from headstart.core.network import AbstractNetwork
 from headstart.core.types import Task
-from headstart.evaluation import Curve, games_to_reach, interquartile_mean
+from headstart.evaluation import Curve, Estimate, games_to_reach, interquartile_mean
 from headstart.newgame import prior
 from headstart.newgame.arms import KNOWLEDGE, Meeting
 from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch
@@ -37,6 +38,7 @@ __all__ = ["meet"]
 RUNGS = ("random", "one ply", "search 16")
 SHOWN = ("random", "search 16")
 LANES = 48
+GROUPS = 6
 EPISODES = 10
 #: After how many of its own games each learner is judged.
 IMPROVED = [100]
@@ -103,9 +105,9 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
             judge(arm, learner, int(games[0]), meeting.tasks(), each=True)
 
     curves = {arm: _curve(by_games) for arm, by_games in points.items()}
-    _show(curves, observer)
+    _show(points, curves, observer)
     shown_games = {rung: _game(rules, meeting.games, match, RUNGS.index(rung)) for rung in SHOWN}
-    report = _report(rules, text, curves, match, shown_games, seconds=time.monotonic() - started)
+    report = _report(rules, text, points, curves, match, shown_games, seconds=time.monotonic() - started)
     replace_file(directory / "scores.json", to_json(_as_json(points)))
     page = report.write(directory)
     for rung, moves in shown_games.items():
@@ -125,19 +127,30 @@ def _single(rules: Rules, text: str) -> BoardGames:
 
 
 def _curve(by_games: dict[int, np.ndarray]) -> Curve:
-    """Lanes stand in for seeds here and rungs for tasks: the interval is over games played, not over agents."""
+    """Groups of lanes stand in for seeds: the interval is over games played, not over agents.
+
+    Each is the mean over its games and the whole ladder. One game is won or lost: an interquartile mean of single games
+    would call whoever wins three in four unbeaten.
+    """
     games = sorted(by_games)
-    return Curve(np.array(games), np.stack([by_games[count] for count in games], axis=-1))
+    return Curve(np.array(games), np.stack([by_games[count].reshape(GROUPS, 1, -1).mean(-1) for count in games], -1))
 
 
-def _show(curves: dict[str, Curve], observer: AbstractObserver) -> None:
+def _rows(points: Points, curves: dict[str, Curve]) -> Iterator[tuple[str, int, list[float], Estimate]]:
+    """Of each arm after so many games: the mean score against each rung, and against the whole ladder."""
+    for arm, curve in curves.items():
+        for games, strength in zip(curve.games.tolist(), curve.estimates, strict=True):
+            yield arm, games, points[arm][games].mean(axis=0).tolist(), strength
+
+
+def _show(points: Points, curves: dict[str, Curve], observer: AbstractObserver) -> None:
     if isinstance(observer, Quiet):
         return
     table = Table("arm", "games of this game", *RUNGS, "strength", title="Score: 1 for a win, ½ for a draw")
-    for arm, curve in curves.items():
-        for point, (games, estimate) in enumerate(zip(curve.games, curve.estimates, strict=True)):
-            rungs = [f"{score:.2f}" for score in curve.scores[..., point].mean(axis=0)]
-            table.add_row(arm if point == 0 else "", f"{games:,}", *rungs, f"{estimate.value:.2f}")
+    before = None
+    for arm, games, rungs, strength in _rows(points, curves):
+        table.add_row("" if arm == before else arm, f"{games:,}", *(f"{x:.2f}" for x in rungs), f"{strength.value:.2f}")
+        before = arm
     Console(stderr=True).print(table)
     observer.say(_catching_up(curves))
 
@@ -153,7 +166,14 @@ def _catching_up(curves: dict[str, Curve]) -> str:
 
 
 def _report(
-    rules: Rules, text: str, curves: dict[str, Curve], match: Match, games: dict[str, Moves], *, seconds: float
+    rules: Rules,
+    text: str,
+    points: Points,
+    curves: dict[str, Curve],
+    match: Match,
+    games: dict[str, Moves],
+    *,
+    seconds: float,
 ) -> Report:
     figure = adaptation_curves(curves, games="games of this game", score="score against the ladder")
     report = (
@@ -162,13 +182,9 @@ def _report(
         .figure(figure, "curve", alt="Strength against games played of this game, for each arm")
         .table(
             ["arm", "games", *RUNGS, "strength"],
-            [
-                [arm, int(games), *(float(x) for x in curve.scores[..., at].mean(axis=0)), str(curve.estimates[at])]
-                for arm, curve in curves.items()
-                for at, games in enumerate(curve.games)
-            ],
-            caption="Mean score (1 for a win, ½ for a draw) against each opponent; strength is the interquartile mean, "
-            "its interval over the games played by one agent.",
+            [[arm, games, *rungs, str(strength)] for arm, games, rungs, strength in _rows(points, curves)],
+            caption="Mean score (1 for a win, ½ for a draw) against each opponent; strength is that against all of "
+            "them, with an interval over the games played by one agent.",
         )
     )
     for rung, moves in games.items():
