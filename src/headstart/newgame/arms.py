@@ -6,11 +6,14 @@ side, by one agent or by one learner each.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from headstart.core.network import AbstractNetwork, Memory
@@ -18,7 +21,7 @@ from headstart.core.types import Key, Output, Percept, Task
 from headstart.newgame.agent import on_board
 from headstart.newgame.match import AbstractMover, Each, Greedy, Match, Searching, play
 from headstart.worlds.boardgames.engine import BoardGames
-from headstart.worlds.boardgames.ladder import LADDER, Ladder
+from headstart.worlds.boardgames.ladder import LADDER, Ladder, Random
 from headstart.worlds.boardgames.network import Player
 from headstart.worlds.boardgames.trials import Ending, GameTrials, no_ending
 
@@ -26,6 +29,9 @@ __all__ = ["KNOWLEDGE", "BoardAlone", "Meeting", "Settled"]
 
 #: How many endings of games that others played a demonstration shows.
 SHOWN = 8
+
+#: How many games are played at the same time. A match waits for its longest game, and the more games the longer it is.
+PARTY = 2
 
 #: What each arm of the universal agent knows before its first game: (it is told the rules, it sees demonstrations).
 KNOWLEDGE = {
@@ -144,7 +150,27 @@ class Meeting(eqx.Module):
     def _play(
         self, mover: AbstractMover | None, tasks: Task, episodes: int, *, key: Key, forgetful: bool = False
     ) -> Match:
-        """A match against all rungs: leaves `[rungs, N, lanes, ...]`."""
+        """A match against all rungs: leaves `[rungs, N, lanes, ...]`. Games of about one length share a table."""
+        order = np.argsort(self._lengths(), kind="stable")
+        tables = np.array_split(order, -(-self.games.count // PARTY))
+
+        def one(table: np.ndarray) -> Match:
+            some = lambda tree: jax.tree.map(lambda leaf: leaf[table] if eqx.is_array(leaf) else leaf, tree)
+            seated = Each(some(mover.movers), mover.groups) if isinstance(mover, Each) else mover
+            party = Meeting(some(self.games), self.lanes, self.rungs)
+            return party._table(
+                seated, some(tasks), episodes, key=jax.random.fold_in(key, int(table[0])), forgetful=forgetful
+            )
+
+        # The quickest table goes first and alone, for it compiles what all others run; then every core has a table.
+        first, *rest = tables
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            matches = [one(first), *reversed(list(pool.map(one, reversed(rest))))]
+        back = np.argsort(order, kind="stable")
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1)[:, back], *matches)
+
+    def _table(self, mover: AbstractMover | None, tasks: Task, episodes: int, *, key: Key, forgetful: bool) -> Match:
+        """`_play`, all games at the same time."""
         shape = (len(self.rungs), self.games.count, self.lanes)
         paraphrase = jnp.arange(self.lanes) % jax.tree.leaves(tasks)[0].shape[1]
         spread = lambda leaf: jnp.broadcast_to(leaf[:, paraphrase], (*shape, *leaf.shape[2:]))
@@ -152,3 +178,9 @@ class Meeting(eqx.Module):
         world = GameTrials(self.games, episodes=episodes)
         match = play(world, mover, self.ladder, flat, key=key, forgetful=forgetful)
         return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), match)
+
+    def _lengths(self) -> np.ndarray:
+        """How many moves each game takes `[N]`, by a few games of random play."""
+        tasks = Task(parameters=jax.tree.map(lambda leaf: jnp.repeat(leaf, self.lanes, axis=0), self.games.games))
+        match = play(GameTrials(self.games, episodes=1), None, Random(), tasks, key=jax.random.key(0))
+        return np.asarray(match.actions >= 0).sum(axis=-1).reshape(self.games.count, self.lanes).mean(axis=-1)
