@@ -145,6 +145,23 @@ def newgame(iterations: int | None = None) -> Recipe:
     )
 
 
+def reading(iterations: int | None = None) -> Recipe:
+    """The reader of rules alone: what texts say, learned from texts whose facts are known."""
+    from headstart.newgame.reading import Lessons, evaluate, process
+
+    settings = Lessons() if iterations is None else Lessons(iterations=iterations)
+    return Recipe(
+        process=process(settings),
+        iterations=settings.iterations,
+        configuration={"lessons": dataclasses.asdict(settings)},
+        observes="the rules in words",
+        steps=settings.lessons * settings.texts,
+        chunk=4,
+        every=32,
+        evaluate=evaluate,
+    )
+
+
 RECIPES: dict[str, Callable[..., Recipe]] = {
     "cartpole-ppo": cartpole_ppo,
     "cartpole-dqn": cartpole_dqn,
@@ -153,6 +170,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "mountaincar-ppo": mountaincar_ppo,
     "mountaincar-dqn": mountaincar_dqn,
     "newgame": newgame,
+    "reading": reading,
 }
 
 #: The mean return that counts as solved, where one is published: the `reward_threshold` that Gymnasium registers.

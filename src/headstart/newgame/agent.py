@@ -25,9 +25,10 @@ from headstart.worlds.boardgames.facts import FACTS
 from headstart.worlds.boardgames.glance import FEATURES, glance
 from headstart.worlds.boardgames.network import Player
 from headstart.worlds.boardgames.trials import Ending, Sight
+from headstart.worlds.boardgames.vocabulary import STOP
 from headstart.worlds.boardgames.vocabulary import size as vocabulary_size
 
-__all__ = ["Inference", "Recollection", "UniversalAgent"]
+__all__ = ["Inference", "Recollection", "UniversalAgent", "new_reader"]
 
 
 class Recollection(eqx.Module):
@@ -59,6 +60,11 @@ class Witness(eqx.Module):
         return self.project(jnp.concatenate([*views, ending.verdict, jnp.sum(changed)[None] / 8.0]))
 
 
+def new_reader(key: Key) -> Reader:
+    """Who reads rules and says how likely each of `FACTS` is, in log-odds; it has not read anything yet."""
+    return Reader(vocabulary_size(), len(FACTS), stop=STOP, key=key)
+
+
 class Inference(eqx.Module):
     """From words and from endings to a belief about the rules, in log-odds `[facts]` each."""
 
@@ -68,7 +74,7 @@ class Inference(eqx.Module):
 
     def __init__(self, *, evidence: int = 64, key: Key):
         reader_key, witness_key, guess_key = jax.random.split(key, 3)
-        self.reader = Reader(vocabulary_size(), len(FACTS), key=reader_key)
+        self.reader = new_reader(reader_key)
         self.witness = Witness(evidence, key=witness_key)
         self.guess = eqx.nn.MLP(evidence + 1, len(FACTS), 2 * evidence, 2, key=guess_key)
 

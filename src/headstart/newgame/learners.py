@@ -1,8 +1,8 @@
 """Who learns a game by playing it against itself: from scratch, or from what the universal agent already knows.
 
-Each learner is one pure process, and N of them, one for each of N games, run side by side: a few under one `vmap`, whose
-weights the caches of a core hold, and as many such stacks at a time as there are cores. A learner is taken as it was
-when it had played as many games as asked, or a few more.
+Each learner is one pure process, and N of them, one for each of N games, run side by side: a few under one `vmap`,
+whose weights the caches of a core hold, and as many such stacks at a time as there are cores. A learner is taken as it
+was when it had played as many games as asked, or a few more.
 """
 
 from __future__ import annotations

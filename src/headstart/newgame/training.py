@@ -31,12 +31,12 @@ from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step, T
 from headstart.core.wrappers import OneTask
 from headstart.imagination.foresight import Foresight
 from headstart.newgame.agent import Inference, Recollection, UniversalAgent, on_board
+from headstart.newgame.reading import misread, with_gaps
 from headstart.scratch.ppo import PPO, PPOState
 from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.facts import FACTS, facts
 from headstart.worlds.boardgames.family import draw_games, world_of
 from headstart.worlds.boardgames.trials import Ending, GameTrials
-from headstart.worlds.boardgames.vocabulary import PADDING, UNKNOWN
 
 __all__ = ["Practice", "PracticeState", "Training", "process"]
 
@@ -78,7 +78,7 @@ class Practice(AbstractProcess):
     texts: int = 1024
     witnessed: int = 128
     learning_rate: float | optax.Schedule = 1e-2
-    missed: float = 0.1
+    missed: float = 0.05
 
     @property
     def optimiser(self) -> optax.GradientTransformation:
@@ -132,10 +132,7 @@ class Practice(AbstractProcess):
             )
             return (inference, optimiser), descent.metrics
 
-        words = texts.instruction
-        assert words is not None, "there is nothing to read in a world without words"
-        blotted = jax.random.bernoulli(key, self.missed, words.shape) & (words != PADDING)
-        words = jnp.where(blotted, UNKNOWN, words)
+        words = with_gaps(texts.instruction, self.missed, key=key)
         divide = lambda leaf: leaf.reshape(self.lessons, -1, *leaf.shape[1:])
         some = slice(0, self.witnessed)
         endings: Ending = jax.tree.map(lambda leaf: jnp.moveaxis(leaf[:, some], 1, 0), rollout.after.observation.ending)
@@ -157,20 +154,13 @@ def _misbelief(
 ) -> tuple[Float[Array, ""], Metrics]:
     """How far reading and remembering are from the truth, in nats a fact; endings are `[trials, moves, ...]`."""
     nats = optax.sigmoid_binary_cross_entropy
-    read = jax.vmap(inference.read)(words)
-    reading = jnp.mean(nats(read, meant))
+    reading, read = misread(jax.vmap(inference.read)(words), meant)
     seen = jax.vmap(jax.vmap(inference.witness))(endings) * over[..., None]
     recalled = jax.vmap(jax.vmap(inference.recall))(jnp.cumsum(seen, axis=1), jnp.cumsum(over, axis=1))
     remembering = jnp.sum(jnp.mean(nats(recalled, rules[:, None]), axis=-1) * over) / jnp.maximum(jnp.sum(over), 1)
     # Before any game the best answer is how common each fact is.
     unmoved = jnp.mean(nats(inference.recall(jnp.zeros(seen.shape[-1]), jnp.zeros(())), meant))
-    wrong = jnp.mean((read > 0) != (meant > 0.5))
-    metrics = {
-        "reading/error": reading,
-        "reading/wrong": wrong,
-        "remembering/error": remembering,
-        "remembering/prior": unmoved,
-    }
+    metrics = read | {"remembering/error": remembering, "remembering/prior": unmoved}
     return reading + remembering + unmoved, metrics
 
 

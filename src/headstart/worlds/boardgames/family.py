@@ -26,6 +26,8 @@ Side = Literal["train", "held-out"]
 #: The share of all combinations of rules that training never meets.
 HELD_OUT_SHARE = 0.15
 
+EXHAUSTED = 1_000  # games of known combinations in a row, after which there are taken to be no others
+
 
 def combination(rules: Rules) -> str:
     """What kind of game this is, whatever its size: the rules that words tell."""
@@ -45,13 +47,19 @@ def draw_games(count: int, side: Side, *, seed: int, canvas: int = 8) -> list[Ru
 
     Held-out games all differ in their combination, as far as there are enough of them.
     """
-    chosen: dict[object, Rules] = {}
+    chosen: dict[Rules, None] = {}
+    met: set[str] = set()
+    vain = 0  # games of the right side since the last new combination
     for rules in _proposals(np.random.default_rng([seed, canvas]), canvas):
-        if is_held_out(rules) == (side == "held-out"):
-            key = combination(rules) if side == "held-out" else rules
-            chosen.setdefault(key, rules)
+        if is_held_out(rules) != (side == "held-out"):
+            continue
+        known = combination(rules) in met
+        vain = vain + 1 if known else 0
+        if side == "train" or not known or vain > EXHAUSTED:
+            chosen.setdefault(rules)
+            met.add(combination(rules))
         if len(chosen) == count:
-            return list(chosen.values())
+            return list(chosen)
     raise AssertionError("proposals never end")
 
 

@@ -15,14 +15,16 @@ from importlib import resources
 import numpy as np
 from jaxtyping import Int
 
-__all__ = ["PADDING", "UNKNOWN", "WORDS", "leading_words", "size", "split_words", "tokens", "unknown_share"]
+__all__ = ["PADDING", "STOP", "UNKNOWN", "WORDS", "leading_words", "size", "split_words", "tokens", "unknown_share"]
 
 WORDS = 160  # the length of every instruction, in words
 PADDING, UNKNOWN = 0, 1
+STOP = 2  # what ends a sentence: the first line of vocabulary.txt
 
-# Letters (apart from a "n't" behind them), digits, marks that end a clause, and the sign in 3×3.
-_WORD = re.compile(r"[^\W\d_]+?(?=n['’]t\b)|n['’]t\b|['’]s\b|[^\W\d_]+|\d+|[.!?;:×]")
-_READ_AS = {"n't": "not", "n’t": "not", "'s": "", "’s": "", "!": ".", "?": ".", ";": ".", ":": "."}
+# Letters (apart from a "n't" behind them), digits, marks that end a sentence, and the sign in 3×3. A semicolon or a
+# colon is read like a comma: what is on both sides of it is understood together.
+_WORD = re.compile(r"[^\W\d_]+?(?=n['’]t\b)|n['’]t\b|['’]s\b|[^\W\d_]+|\d+|[.!?×]")
+_READ_AS = {"n't": "not", "n’t": "not", "'s": "", "’s": "", "!": ".", "?": "."}
 
 
 @functools.cache
@@ -40,7 +42,7 @@ def size() -> int:
 
 def split_words(text: str) -> list[str]:
     """The words of a text as they are looked up: in lower case and without accents, numbers apart from letters, every
-    mark that ends a clause as a full stop, and no other punctuation."""
+    mark that ends a sentence as a full stop, and no other punctuation."""
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text)
         text = "".join(mark for mark in decomposed if not unicodedata.combining(mark))

@@ -2,22 +2,24 @@
 
 A text is a shuffled list of sentences. What an agent must know to play is always said: how one wins, and every rule
 that is not the ordinary one. What can be seen on the board, what is ordinary, and chatter are said now and then. The
-ways of saying are in `phrases.toml`.
+ways of saying are in `phrases.toml`, templates with alternatives: `(only|just) rows count` is two sentences.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from typing import Any, Literal
 
 import numpy as np
 
 from headstart.worlds.boardgames.rules import Rules
-from headstart.worlds.boardgames.vocabulary import WORDS, split_words, tokens
+from headstart.worlds.boardgames.vocabulary import WORDS, numbers, split_words, tokens
 
 __all__ = ["Sentence", "Split", "describe", "phrases", "sentences", "tokens"]
 
@@ -65,10 +67,63 @@ class Sentence:
 
 @functools.cache
 def phrases() -> dict[str, dict[Split, tuple[str, ...]]]:
-    """All ways to say each thing, apart for training and held out."""
+    """All ways to say each thing, apart for training and held out, with the names of groups replaced by the groups."""
     source = resources.files(__package__).joinpath("phrases.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(source)
-    return {says: {"train": tuple(ways["train"]), "held-out": tuple(ways["held_out"])} for says, ways in tables.items()}
+    groups = tables.pop("groups")
+
+    @functools.cache
+    def group(name: str) -> str:
+        return f"({whole(groups[name])})"
+
+    whole = lambda way: re.sub(r"<(\w+)>", lambda named: group(named[1]), way)
+    return {
+        says: {"train": tuple(map(whole, ways["train"])), "held-out": tuple(map(whole, ways["held_out"]))}
+        for says, ways in tables.items()
+    }
+
+
+Template = tuple[Any, ...]  # texts, and choices: tuples of templates of which one is taken
+
+
+@functools.cache
+def template(way: str) -> Template:
+    """A way of saying something, taken apart."""
+    opened: list[list[list[Any]]] = [[[]]]  # of each bracket that is open, its alternatives so far
+    for part in re.findall(r"[(|)]|[^(|)]+", way):
+        if part == "(":
+            opened.append([[]])
+        elif part == ")":
+            alternatives = opened.pop()
+            opened[-1][-1].append(tuple(map(tuple, alternatives)))
+        elif part == "|":
+            opened[-1].append([])
+        else:
+            opened[-1][-1].append(part)
+    ((parts,),) = opened
+    return tuple(parts)
+
+
+def _choose(parts: Template, pick: Callable[[Sequence[Any]], Any]) -> str:
+    """One of the sentences that a template makes, its slots unfilled."""
+    return "".join(part if isinstance(part, str) else _choose(pick(part), pick) for part in parts)
+
+
+@functools.cache
+def _kept_back(says: str) -> frozenset[tuple[int | str, ...]]:
+    """What the held-out ways of saying something read like, with the names of their slots for words."""
+    return frozenset(_read(sentence) for way in phrases()[says]["held-out"] for sentence in _all(template(way)))
+
+
+def _all(parts: Template) -> list[str]:
+    """Every sentence that a template makes, its slots unfilled."""
+    each = [[part] if isinstance(part, str) else list(itertools.chain(*map(_all, part))) for part in parts]
+    return ["".join(chosen) for chosen in itertools.product(*each)]
+
+
+def _read(sentence: str) -> tuple[int | str, ...]:
+    """A sentence as a reader tells it from others: synonyms are one word."""
+    return tuple(numbers().get(word, word) for word in split_words(sentence))
 
 
 def describe(rules: Rules, rng: np.random.Generator, split: Split = "train") -> str:
@@ -89,20 +144,26 @@ def describe(rules: Rules, rng: np.random.Generator, split: Split = "train") -> 
 
 def sentences(rules: Rules, rng: np.random.Generator, split: Split = "train") -> tuple[Sentence, ...]:
     """The sentences of a rule text drawn from the grammar, with what each of them says. Arguments as in `describe`."""
-    uniform = iter(rng.random(128).tolist())  # one draw for all choices: many small ones are slow
+    uniform = _uniform(rng)
     pick: Callable[[Sequence[Any]], Any] = lambda options: options[int(next(uniform) * len(options))]
     named = next(uniform) < 0.5
     slots = _slots(rules, named, pick)
 
     def say(says: str) -> Sentence:
-        way = pick(phrases()[says][split])
-        text = way.format_map(slots)
+        while True:
+            way = pick(phrases()[says][split])
+            sentence = _choose(template(way), pick)
+            if split == "held-out" or _read(sentence) not in _kept_back(says):
+                break
+        text = " ".join(sentence.format_map(slots).split())
         return Sentence(says, way, f"{text[0].upper()}{text[1:]}.")
 
     needed = _needed(rules, named, in_one=next(uniform) < 0.6)
     spare = [says for says in _spare(rules, named) if says not in needed and next(uniform) < CHANCES[says]]
-    chosen = [say(says) for says in needed]
-    room = WORDS - sum(len(split_words(sentence.text)) for sentence in chosen)
+    room = -1
+    while room < 0:  # what is needed must fit
+        chosen = [say(says) for says in needed]
+        room = WORDS - sum(len(split_words(sentence.text)) for sentence in chosen)
     for says in sorted(spare, key=lambda _: next(uniform)):
         sentence = say(says)
         size = len(split_words(sentence.text))
@@ -110,6 +171,12 @@ def sentences(rules: Rules, rng: np.random.Generator, split: Split = "train") ->
             chosen.append(sentence)
             room -= size
     return tuple(sorted(chosen, key=lambda _: next(uniform)))
+
+
+def _uniform(rng: np.random.Generator) -> Iterator[float]:
+    """Numbers in [0, 1), drawn many at a time: single ones are slow."""
+    while True:
+        yield from rng.random(256).tolist()
 
 
 def _needed(rules: Rules, named: bool, *, in_one: bool) -> list[str]:
