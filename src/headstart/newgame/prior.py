@@ -12,12 +12,15 @@ import jax
 
 from headstart import rundir
 from headstart.checkpoint import export, load_export, restore
+from headstart.core.process import AbstractProcess
 from headstart.errors import UsageError
 from headstart.newgame.agent import UniversalAgent
+from headstart.newgame.reading import Lessons
+from headstart.newgame.reading import process as learning_to_read
 from headstart.newgame.training import Training
 from headstart.newgame.training import process as practice
 
-__all__ = ["PRIOR", "load", "ship"]
+__all__ = ["PRIOR", "load", "reread", "ship"]
 
 PRIOR = Path(str(resources.files("headstart.newgame"))) / "prior"
 
@@ -41,23 +44,48 @@ def ship(run: Path, destination: Path) -> Path:
 
     **Raises:** `UsageError` if `run` holds no run.
     """
-    described = rundir.read(run)
-    if described is None:
-        raise UsageError(f"{run} holds no run; name the directory of a headstart train newgame.")
+    described = _described(run)
     settings = Training(**described["configuration"]["training"])
     # Which games were played leaves no trace in the shapes of what learned from them.
-    process = practice(dataclasses.replace(settings, games=1, paraphrases=1))
-    done, state = restore(run / "checkpoints", eqx.filter_eval_shape(process.init, key=jax.random.key(0)))
+    done, state = _restored(run, practice(dataclasses.replace(settings, games=1, paraphrases=1)))
+    made = _made(run, described, done) | {"moves": done * settings.lanes * settings.length, "games": settings.games}
+    return export(destination, state.agent, made)
+
+
+def reread(run: Path, destination: Path) -> Path:
+    """The prior that ships, with the reader of a `headstart train reading` run in place of its own.
+
+    **Arguments:** as of `ship`. What says how the reader was made is under `"reading"`.
+
+    **Raises:** `UsageError` if `run` holds no run.
+    """
+    described = _described(run)
+    lessons = Lessons(**described["configuration"]["lessons"])
+    done, state = _restored(run, learning_to_read(dataclasses.replace(lessons, games=1, paraphrases=1)))
+    agent, made = load()
+    agent = eqx.tree_at(lambda agent: agent.inference.reader, agent, state.reader)
+    texts = done * lessons.lessons * lessons.texts
+    return export(destination, agent, made | {"reading": _made(run, described, done) | {"texts": texts}})
+
+
+def _described(run: Path) -> dict[str, Any]:
+    described = rundir.read(run)
+    if described is None:
+        raise UsageError(f"{run} holds no run; name the directory of a headstart train newgame or reading.")
+    return described
+
+
+def _restored(run: Path, process: AbstractProcess) -> tuple[int, Any]:
+    return restore(run / "checkpoints", eqx.filter_eval_shape(process.init, key=jax.random.key(0)))
+
+
+def _made(run: Path, described: dict[str, Any], done: int) -> dict[str, Any]:
+    """How a run came to be, with some fifty rows of its log."""
+    asked = described["configuration"]
     rows = (run / "metrics.jsonl").read_text().splitlines()
-    return export(
-        destination,
-        state.agent,
-        {
-            "command": f"headstart train newgame --iterations {settings.iterations} --seed {described['seed']}",
-            "iterations": done,
-            "moves": done * settings.lanes * settings.length,
-            "games": settings.games,
-            "run": described,
-            "log": rows[:: max(done // 50, 1)] + rows[-1:],
-        },
-    )
+    return {
+        "command": f"headstart train {asked['recipe']} --iterations {asked['iterations']} --seed {described['seed']}",
+        "iterations": done,
+        "run": described,
+        "log": rows[:: max(done // 50, 1)] + rows[-1:],
+    }
