@@ -10,7 +10,7 @@ from headstart.core.process import AbstractProcess
 from headstart.core.types import Percept, Task
 from headstart.newgame.agent import UniversalAgent
 from headstart.newgame.arms import Settled
-from headstart.newgame.learners import _learn, improve, ppo_from_scratch
+from headstart.newgame.learners import STACK, _learn, improve, ppo_from_scratch, settle, think
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.facts import facts
 from headstart.worlds.boardgames.rules import CLASSICS
@@ -41,7 +41,7 @@ def learned(paces, counts):
     found = _learn(
         lambda task: Pace(task.parameters),
         lambda state: state,
-        Task(parameters=jnp.array(paces)),
+        (Task(parameters=jnp.array(paces)),),
         "ended",
         counts,
         1,
@@ -65,6 +65,14 @@ def test_one_in_lockstep_is_as_it_is_alone():
         assert eqx.tree_equal(jax.tree.map(lambda leaf: leaf[:1], together[count][1]), alone[count][1])
 
 
+def test_many_stacks_are_as_one_learner_each():
+    paces = [1 + index % 3 for index in range(2 * STACK + 1)]
+    for count, (played, players) in learned(paces, [2, 7]).items():
+        assert played.tolist() == [-(-count // pace) * pace for pace in paces]
+        assert players.iterations.tolist() == [-(-count // pace) for pace in paces]
+        assert len(set(players.luck.tolist())) == len(paces), "each has luck of its own"
+
+
 PAIR = ("tic_tac_toe", "misere_tic_tac_toe")
 
 
@@ -74,7 +82,7 @@ def games(*names):
 
 def improved(agent, world):
     belief = jax.vmap(facts)(world.games)
-    return belief, next(improve(world, agent, belief, [3], key=jax.random.key(1)))
+    return belief, next(improve(world, settle(agent, belief), [3], key=jax.random.key(1)))
 
 
 def opening(canvas=3):
@@ -100,6 +108,21 @@ def test_an_agent_that_improves_learns_and_keeps_its_belief():
     assert alone[0] == played[0]
     for leaf, start in zip(jax.tree.leaves(eqx.filter(one.player, eqx.is_array)), after, strict=True):
         np.testing.assert_allclose(leaf[0], start[0], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_whoever_thinks_plays_what_it_believes_and_not_what_the_rules_are():
+    """The same beliefs before a game won by a line and one lost by it make the same thoughts: no game is asked."""
+    agent, world = UniversalAgent(width=8, blocks=1, key=jax.random.key(0)), games(*PAIR)
+    one = facts(jax.tree.map(lambda leaf: leaf[0], world.games))
+    belief = jnp.stack([one, one])
+    ((played, thoughtful),) = think(world, settle(agent, belief), [3], key=jax.random.key(1))
+    assert (played >= 3).all()
+    np.testing.assert_array_equal(thoughtful.belief, belief)
+    ((_, swapped),) = think(games(*reversed(PAIR)), settle(agent, belief), [3], key=jax.random.key(1))
+    assert eqx.tree_equal(thoughtful, swapped)
+    before, after = (jax.tree.leaves(eqx.filter(each, eqx.is_array)) for each in (agent.player, thoughtful.player))
+    assert any(bool((leaf[0] != start).any()) for leaf, start in zip(after, before, strict=True))
 
 
 @pytest.mark.slow

@@ -82,5 +82,12 @@ def test_a_part_that_was_measured_is_not_measured_again_unless_it_would_be_anoth
     about = dataclasses.asdict(FULL)
     assert book("ppo-0", about, measure) == book("ppo-0", about, measure) == {"arm": [0.25, 0.5]}
     assert len(calls) == 1
+    assert book.seconds < 1
+    (stored,) = tmp_path.iterdir()
+    stored.write_text(stored.read_text().replace('"seconds": 0', '"seconds": 3600'))
+    again = Book(tmp_path, Quiet())
+    assert again("ppo-0", about, measure) == {"arm": [0.25, 0.5]}
+    assert again.seconds == 3600, "whichever run of the study it was measured in"
+    assert len(calls) == 1
     assert Book(tmp_path, Quiet())("ppo-0", about | {"games": 25}, measure) == {"arm": [0.25, 0.5]}
     assert len(calls) == 2

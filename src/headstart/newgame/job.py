@@ -18,7 +18,7 @@ from headstart.core.types import Task
 from headstart.evaluation import Curve, Estimate, games_to_reach, interquartile_mean
 from headstart.newgame import prior
 from headstart.newgame.arms import KNOWLEDGE, Meeting
-from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch
+from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch, settle, think
 from headstart.newgame.match import Match
 from headstart.plots import adaptation_curves
 from headstart.progress import AbstractObserver, Quiet
@@ -40,8 +40,9 @@ SHOWN = ("random", "search 16")
 LANES = 48
 GROUPS = 6
 EPISODES = 10
-#: After how many of its own games each learner is judged.
+#: After how many of its own games each learner is judged, and how many games the hybrid plays in its head before that.
 IMPROVED = [100]
+IMAGINED = 300
 #: Arms that learn within a trial, and after how many of its games that is shown.
 LEARNING = ("trials only", "hybrid")
 LEARNING_GAMES = (0, 1, 3, 9)
@@ -74,7 +75,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
     observer.say(f"The prior: {made['moves']:,} moves of self-play over {made['games']:,} other games.")
     observer.say(f"Opponents: {', '.join(RUNGS)}. The strongest plays itself, for a demonstration ...")
 
-    names = ("shown", "judged", "improved", *SCRATCH)
+    names = ("shown", "judged", "thought", "improved", *SCRATCH)
     keys = dict(zip(names, jax.random.split(jax.random.key(seed), len(names)), strict=True))
     meeting = Meeting(_single(rules, text), lanes=LANES, rungs=RUNGS)
     demonstrations = meeting.demonstrate(EPISODES, key=keys["shown"])
@@ -97,7 +98,10 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
         match = judge(arm, agent, 0, tasks, each=False)
     assert arm == "hybrid"
     belief = agent.believe(jax.tree.map(lambda leaf: leaf[-1, 0, 0], match.memory))[None]
-    for games, improved in improve(meeting.games, agent, belief, IMPROVED, key=keys["improved"]):
+    for games, thoughtful in think(meeting.games, settle(agent, belief), [IMAGINED], key=keys["thought"]):
+        observer.say(f"The hybrid has thought: {int(games[0]):,} games in its head, by the rules that it believes.")
+        judge("hybrid", thoughtful, EPISODES, meeting.tasks(), each=True)
+    for games, improved in improve(meeting.games, thoughtful, IMPROVED, key=keys["improved"]):
         judge("hybrid", improved, int(games[0]), meeting.tasks(), each=True)
     for arm, (learn, counts) in SCRATCH.items():
         observer.say(f"{arm} begins ...   {clock()}")

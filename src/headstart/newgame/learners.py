@@ -1,4 +1,5 @@
-"""Who learns a game by playing it against itself: from scratch, or from what the universal agent already knows.
+"""Who learns a game by playing it against itself: from scratch, or from what the universal agent already knows; and who
+thinks about it, by playing it in imagination.
 
 Each learner is one pure process, and N of them, one for each of N games, run side by side: a few under one `vmap`,
 whose weights the caches of a core hold, and as many such stacks at a time as there are cores. A learner is taken as it
@@ -30,11 +31,19 @@ from headstart.newgame.arms import BoardAlone, Settled
 from headstart.scratch.alphazero import AlphaZero
 from headstart.scratch.ppo import PPO
 from headstart.worlds.boardgames.engine import BoardGames
+from headstart.worlds.boardgames.facts import imagined
+from headstart.worlds.boardgames.network import Player
 
-__all__ = ["alphazero_from_scratch", "improve", "ppo_from_scratch"]
+__all__ = ["alphazero_from_scratch", "improve", "ppo_from_scratch", "settle", "think"]
 
 STACK = 4  # learners under one vmap: measured, 24 of them in one are slower by 40 % on two cores
 Learned = Iterator[tuple[np.ndarray, Any]]  # games played `[N]`, and the stack of N networks as they were then
+
+
+def settle(agent: UniversalAgent, belief: Float[Array, "N facts"]) -> Settled:
+    """The agent's player before each of N games, with what it believes of each."""
+    alike = lambda leaf: jnp.broadcast_to(leaf, (belief.shape[0], *leaf.shape)) if eqx.is_array(leaf) else leaf
+    return Settled(jax.tree.map(alike, agent.player), belief)
 
 
 def ppo_from_scratch(games: BoardGames, counts: list[int], *, key: Key) -> Learned:
@@ -46,7 +55,7 @@ def ppo_from_scratch(games: BoardGames, counts: list[int], *, key: Key) -> Learn
         return Online(world, partial(ActorCritic, world, width=128), learner, lanes=64, length=16)
 
     network = lambda state: state.learner.network
-    for played, found in _learn(process, network, Task(parameters=games.games), "episode/ends", counts, 4, key):
+    for played, found in _learn(process, network, (Task(parameters=games.games),), "episode/ends", counts, 4, key):
         yield played, BoardAlone(found)
 
 
@@ -60,53 +69,87 @@ def alphazero_from_scratch(games: BoardGames, counts: list[int], *, key: Key) ->
         )
 
     network = lambda state: state.network
-    for played, found in _learn(process, network, Task(parameters=games.games), "game/count", counts, 1, key):
+    for played, found in _learn(process, network, (Task(parameters=games.games),), "game/count", counts, 1, key):
         yield played, BoardAlone(found)
 
 
-def improve(
-    games: BoardGames, agent: UniversalAgent, belief: Float[Array, "N facts"], counts: list[int], *, key: Key
-) -> Learned:
-    """The universal agent's player goes on from what it knows, by the reward of its own games, in small steps.
+def think(games: BoardGames, settled: Settled, counts: list[int], *, key: Key) -> Learned:
+    """The universal agent practises in its head: by search and self-play, in the games that it believes these to be.
+
+    None of the games is played, and their rules are not looked at: what is imagined follows from the belief and from
+    what is seen of the board before the first move. The counts are of imagined games.
 
     **Arguments:**
 
-    - `belief`: what the agent believes of each game; it is the goal of V(s, g), and stays as it is.
+    - `settled`: as from `settle`.
+    """
+    seen = jax.vmap(lambda game: games.reset(Task(parameters=game), key=key)[1])(games.games)
+    world = BoardGames(jax.vmap(imagined)(settled.belief, seen), canvas=games.canvas)
+
+    def process(task: Task, player: Player) -> AlphaZero:
+        return AlphaZero(
+            OneTask(world, task),
+            lambda key: player,
+            simulations=16,
+            lanes=64,
+            length=16,
+            passes=4,
+            minibatch=128,
+            weight_decay=0.0,
+        )
+
+    network = lambda state: state.network
+    tasks = Task(parameters=world.games, goal=settled.belief)
+    for played, found in _learn(process, network, (tasks, settled.player), "game/count", counts, 1, key):
+        yield played, Settled(found, settled.belief)
+
+
+def improve(games: BoardGames, settled: Settled, counts: list[int], *, key: Key) -> Learned:
+    """The universal agent's player goes on from what it can do, by the reward of its own games, in small steps.
+
+    What is believed is the goal of V(s, g), and stays as it is.
+
+    **Arguments:**
+
+    - `settled`: as from `settle`, or as it is after thinking.
     """
     learner = PPO(discount=1.0, trace=0.95, learning_rate=1e-4, entropy_weight=0.02, clip=0.5, epochs=2, minibatches=2)
 
-    def process(task: Task) -> Online:
-        return Online(OneTask(games, task), lambda key: agent.player, learner, lanes=8, length=16)
+    def process(task: Task, player: Player) -> Online:
+        return Online(OneTask(games, task), lambda key: player, learner, lanes=8, length=16)
 
     network = lambda state: state.learner.network
-    tasks = Task(parameters=games.games, goal=belief)
-    for played, found in _learn(process, network, tasks, "episode/ends", counts, 1, key):
-        yield played, Settled(found, belief)
+    tasks = Task(parameters=games.games, goal=settled.belief)
+    for played, found in _learn(process, network, (tasks, settled.player), "episode/ends", counts, 1, key):
+        yield played, Settled(found, settled.belief)
 
 
 def _learn(
-    process: Callable[[Task], AbstractProcess],
+    process: Callable[..., AbstractProcess],
     network: Callable[[Any], AbstractNetwork],
-    tasks: Task,
+    tasks: tuple[Any, ...],
     ended: str,
     counts: list[int],
     chunk: int,
     key: Key,
 ) -> Learned:
-    """One process for each of N tasks, a few in a stack and every core with a stack; `ended` counts their games."""
+    """One `process(*task)` for each of N `tasks`, a few in a stack and every core with a stack.
+
+    `ended` is the metric that counts games.
+    """
 
     @eqx.filter_jit
-    def begin(tasks: Task, keys: Array) -> Any:
-        return eqx.filter_vmap(lambda task, key: process(task).init(key=key))(tasks, keys)
+    def begin(tasks: Any, keys: Array) -> Any:
+        return eqx.filter_vmap(lambda task, key: process(*task).init(key=key))(tasks, keys)
 
     @eqx.filter_jit
-    def go_on(states: Any, tasks: Task, keys: Array, iterations: Array) -> tuple[Any, Array]:
-        def one(state: Any, task: Task, key: Key) -> tuple[Any, Array]:
-            step = lambda state, iteration: process(task).step(state, key=jax.random.fold_in(key, iteration))
+    def go_on(states: Any, tasks: Any, keys: Array, iterations: Array) -> tuple[Any, Array]:
+        def one(state: Any, task: Any, key: Key) -> tuple[Any, Array]:
+            step = lambda state, iteration: process(*task).step(state, key=jax.random.fold_in(key, iteration))
             state, metrics = scan(step, state, iterations)
             return state, jnp.sum(metrics[ended])
 
-        return eqx.filter_vmap(one, in_axes=(eqx.if_array(0), 0, 0))(states, tasks, keys)
+        return eqx.filter_vmap(one)(states, tasks, keys)
 
     def stack(some: np.ndarray) -> Learned:
         mine, keys = _some(tasks, some), step_keys[some]
@@ -117,7 +160,7 @@ def _learn(
 
         return _taken(begin(mine, init_keys[some]), further, network, counts, chunk)
 
-    learners = jax.tree.leaves(tasks)[0].shape[0]
+    learners = jax.tree.leaves(eqx.filter(tasks, eqx.is_array))[0].shape[0]
     init_keys, step_keys = (jax.random.split(each, learners) for each in jax.random.split(key))
     stacks = [stack(some) for some in np.array_split(np.arange(learners), -(-learners // STACK))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -146,7 +146,7 @@ def evaluate(process: Reading, state: ReadingState, *, title: str, episodes: int
     wrong = {}
     for side in sides:
         words = read_texts(rules, side, paraphrases=max(episodes // GAMES, 1), seed=seed).astype(jnp.int32)
-        read = eqx.filter_jit(jax.vmap(jax.vmap(state.reader)))(words)
+        read = eqx.filter_jit(lambda reader, words: jax.vmap(jax.vmap(reader))(words))(state.reader, words)
         wrong[f"{side} words"] = ((np.asarray(read) > 0) != meant[:, None]).mean(axis=(0, 1))
     figures = {name: f"{shares.mean():.2%}" for name, shares in wrong.items()}
     report = Report(title).table(

@@ -1,7 +1,8 @@
 """Does it pay to meet a new board game with what is known, and not from scratch?
 
 Method: one universal agent, trained by self-play over other games, meets games whose combination of rules it never saw.
-It reads their rules in words that it never read, watches games of others, plays, remembers, and improves by reward.
+It reads their rules in words that it never read, watches games of others, plays, remembers, thinks (plays in its head
+what it believes the game to be), and improves by reward. Whoever learns within a trial thinks alike: `trials only` too.
 
 Arms: the same agent with a part of that knowledge, and learners from scratch, all judged by the same opponents.
 Controls that must fail: words that tell of another game, and a memory that is blanked between games.
@@ -31,7 +32,7 @@ from headstart.evaluation import fingerprint
 from headstart.newgame import prior
 from headstart.newgame.agent import UniversalAgent
 from headstart.newgame.arms import SHOWN, Meeting
-from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch
+from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch, settle, think
 from headstart.newgame.match import Match
 from headstart.progress import AbstractObserver
 from headstart.storage import replace_file, to_json
@@ -52,6 +53,7 @@ DRAW = 2018
 REMEMBERED = (1, 9, 10)
 FIRST_AND_TENTH = (0, 9)  # games before these
 IMPROVED = (100, 1_000)
+IMAGINED = 1_000  # games that it first plays in its head, by the rules that it then believes
 MARGIN = 25  # games that a learner may play in the iteration in which it arrives
 PARTS = ("rules only", "trials only", "demonstrations only")
 
@@ -84,7 +86,6 @@ Scores = dict[str, list[float]]  # of each arm: the score on each game, over all
 
 def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
     """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
-    started = time.monotonic()
     size = QUICK if quick else FULL
     book = Book(directory / "measured", observer)
     seeds = seeds or (1 if quick else 3)
@@ -101,7 +102,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         verdicts=judge(arms, size, quick=quick),
         seed=0,
         quick=quick,
-        started=started,
+        started=time.monotonic() - book.seconds,
     )
 
 
@@ -113,8 +114,8 @@ def measure(encounter: Encounter, book: Book) -> Scores:
         "alphazero": (size, encounter.alphazero),
         "reading": ((size, agent), encounter.reading),
         "blanked": ((size, agent), encounter.blanked),
-        "hybrid": ((size, agent), partial(encounter.trial, "hybrid")),
-        "trials only": ((size, agent), partial(encounter.trial, "trials only")),
+        "hybrid": ((size, agent, IMAGINED), partial(encounter.trial, "hybrid")),
+        "trials only": ((size, agent, IMAGINED), partial(encounter.trial, "trials only")),
     }
     found = [book(f"{name}-{encounter.seed}", about, part) for name, (about, part) in parts.items()]
     return {arm: scores for part in found for arm, scores in part.items()}
@@ -182,21 +183,27 @@ class Book:
     **Arguments:**
 
     - `directory`: where the files go; what is there of another prior or another size is measured anew.
+
+    `seconds` is what all parts took together, in whichever run of the study they were measured.
     """
 
     def __init__(self, directory: Path, observer: AbstractObserver):
         self.directory, self.observer = directory, observer
+        self.seconds = 0.0
 
     def __call__(self, name: str, about: Any, measure: Callable[[], Scores]) -> Scores:
         path, made = self.directory / f"{name}.json", fingerprint(about)
         if path.exists() and (stored := json.loads(path.read_text()))["of"] == made:
+            self.seconds += stored["seconds"]
             return stored["scores"]
         started = time.monotonic()
         scores = measure()
         for arm, by_game in scores.items():
             self.observer.say(f"{name}: {arm}: {np.mean(by_game):.3f}")
-        self.observer.say(f"{name} took {time.monotonic() - started:.0f} s")
-        replace_file(path, to_json({"of": made, "scores": scores}))
+        seconds = time.monotonic() - started
+        self.seconds += seconds
+        self.observer.say(f"{name} took {seconds:.0f} s")
+        replace_file(path, to_json({"of": made, "seconds": round(seconds), "scores": scores}))
         return scores
 
 
@@ -264,14 +271,17 @@ class Encounter:
         return {f"trials only, {games:,} games, memory blanked": _overall(match, games) for games in (0, 9)}
 
     def trial(self, arm: str) -> Scores:
-        """A trial of an arm that remembers, and what reward then makes of the player that believes what it found."""
+        """A trial of an arm that remembers; and what thinking and then reward make of the player that believes what
+        it found."""
         meeting = self.meeting
         shown = meeting.demonstrate(SHOWN, key=self.key("shown")) if arm == "hybrid" else None
         match = self.match(self.agent, meeting.tasks(told=arm == "hybrid", shown=shown))
         scores = {f"{arm}, {games:,} games": _overall(match, games) for games in REMEMBERED}
         belief = jax.vmap(self.agent.believe)(jax.tree.map(lambda leaf: leaf[-1, :, 0], match.memory))
+        settled = settle(self.agent, belief)
+        ((_, thoughtful),) = think(meeting.games, settled, [IMAGINED], key=self.key("think"))
         counts = [games - self.size.episodes - MARGIN for games in IMPROVED]  # the games of the trial are games, too
-        learned = improve(meeting.games, self.agent, belief, counts, key=self.key("improve"))
+        learned = improve(meeting.games, thoughtful, counts, key=self.key("improve"))
         for games, (played, players) in zip(IMPROVED, learned, strict=True):
             assert np.all(played + self.size.episodes <= games), f"{played} games are more than asked for"
             scores[f"{arm}, {games:,} games"] = _overall(self.match(players, each=True))

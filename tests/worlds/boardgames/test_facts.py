@@ -1,11 +1,13 @@
 """The facts of a game are what its rules say, and tell all combinations of rules apart."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from headstart.worlds.boardgames.engine import compile_rules, stack
-from headstart.worlds.boardgames.facts import FACTS, facts
+from headstart.core.types import Task
+from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
+from headstart.worlds.boardgames.facts import FACTS, facts, imagined
 from headstart.worlds.boardgames.family import combination, draw_games
 from headstart.worlds.boardgames.rules import CLASSICS, Rules
 
@@ -59,3 +61,25 @@ def test_games_that_words_tell_apart_differ_in_a_fact():
         by_words.setdefault(combination(rules), set()).add(row.tobytes())
     assert all(len(rows) == 1 for rows in by_words.values()), "size and holes are no facts"
     assert len(set().union(*by_words.values())) == len(by_words)
+
+
+@pytest.mark.parametrize("side", ["train", "held-out"])
+def test_whoever_believes_the_facts_and_sees_the_board_imagines_the_game(side):
+    games = draw_games(100, side, seed=1, canvas=5)
+    world = BoardGames(stack([compile_rules(rules) for rules in games]), canvas=5)
+    first = jax.jit(jax.vmap(lambda game: world.reset(Task(parameters=game), key=jax.random.key(0))[1]))(world.games)
+    # Believed with more or less doubt, as long as it is more likely than not.
+    belief = np.where(answers(games) > 0.5, 0.8, 0.3)
+    found = jax.jit(jax.vmap(imagined))(belief, first)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(world.games):
+        same = np.asarray(leaf) == np.asarray(dict(jax.tree_util.tree_leaves_with_path(found))[path])
+        assert same.all(), (path, [games[index] for index in np.flatnonzero(~same)[:3]])
+
+
+def test_without_a_word_the_ordinary_game_is_imagined():
+    world = BoardGames(stack([compile_rules(CLASSICS["tic_tac_toe"])]), canvas=4)
+    _, first = world.reset(world.nth(0, key=jax.random.key(0)), key=jax.random.key(0))
+    belief = jnp.array([{"a line wins": 0.45, "three in line": 0.4}.get(fact, 0.2) for fact in FACTS])
+    found = imagined(belief, first)
+    ordinary = jax.tree.map(lambda leaf: leaf[0], world.games)
+    assert jax.tree.all(jax.tree.map(lambda one, other: (np.asarray(one) == np.asarray(other)).all(), found, ordinary))

@@ -160,6 +160,12 @@ class Geometry(eqx.Module):
         return Bits((inner.lo >> 1) | (edge.lo << shift), (inner.hi >> 1) | (edge.hi << shift))
 
 
+def seen_geometry(planes: Bool[Array, "canvas canvas 6"]) -> Geometry:
+    """The shape of the board in an observation of `BoardGames`, as far as its cells show it."""
+    extent = lambda axis: jnp.max(jnp.where(planes[..., 2].any(axis), jnp.arange(1, planes.shape[0] + 1), 1))
+    return Geometry(extent(1), extent(0), planes[0, 0, 5])
+
+
 def _place_row(word: UInt32[Array, "*axes"], row: Int[Array, ""]) -> Bits:
     """The eight cells of row 0 in `word`, moved to `row`."""
     moved = word << (row % 4 * STRIDE).astype(jnp.uint32)

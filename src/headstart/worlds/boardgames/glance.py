@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from headstart.worlds.boardgames.bits import AXES, STRIDE, Bits, Geometry, from_cells
+from headstart.worlds.boardgames.bits import AXES, STRIDE, Bits, Geometry, from_cells, seen_geometry
 
 __all__ = ["FEATURES", "glance"]
 
@@ -44,8 +44,7 @@ def glance(
     """
     canvas = planes.shape[0]
     own, enemy, board = (from_cells(planes[..., index]) for index in range(3))
-    extent = lambda axis: jnp.max(jnp.where(planes[..., 2].any(axis), jnp.arange(1, canvas + 1), 1))
-    shape = Geometry(extent(1), extent(0), planes[0, 0, 5])
+    shape = seen_geometry(planes)
     edges = _stack([shape.first_row, shape.last_row, shape.first_column, shape.last_column])
     flags = [board.where(planes[0, 0, index]) for index in (3, 4, 5)]
     plain = _stack([own, enemy, board, *flags, from_cells(playable)])
