@@ -116,7 +116,7 @@ def improve(games: BoardGames, settled: Settled, counts: list[int], *, key: Key)
     learner = PPO(discount=1.0, trace=0.95, learning_rate=1e-4, entropy_weight=0.02, clip=0.5, epochs=2, minibatches=2)
 
     def process(task: Task, player: Player) -> Online:
-        return Online(OneTask(games, task), lambda key: player, learner, lanes=8, length=16)
+        return Online(OneTask(games, task), lambda key: player, learner, lanes=8, length=8)
 
     network = lambda state: state.learner.network
     tasks = Task(parameters=games.games, goal=settled.belief)

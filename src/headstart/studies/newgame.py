@@ -54,7 +54,7 @@ REMEMBERED = (1, 9, 10)
 FIRST_AND_TENTH = (0, 9)  # games before these
 IMPROVED = (100, 1_000)
 IMAGINED = 1_000  # games that it first plays in its head, by the rules that it then believes
-MARGIN = 25  # games that a learner may play in the iteration in which it arrives
+MARGIN = 64  # games that a learner may play in the iteration in which it arrives: some are won by the first move
 PARTS = ("rules only", "trials only", "demonstrations only")
 
 
