@@ -17,7 +17,7 @@ from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import BadData, UsageError
-from headstart.newgame import training
+from headstart.newgame import reading, training
 
 
 class Countdown(AbstractWorld):
@@ -107,7 +107,16 @@ def test_an_evaluation_shows_mean_and_interval_over_episodes(monkeypatch):
     assert "interquartile mean" in page
 
 
-@pytest.mark.parametrize("name", [name for name in recipes.RECIPES if name != "newgame"])
+@pytest.fixture
+def built(monkeypatch):
+    """Settings with which processes of board games would have been built: their texts take a minute to write."""
+    asked = []
+    for module in (training, reading):
+        monkeypatch.setattr(module, "process", lambda settings: asked.append(settings) or "the process")
+    return asked
+
+
+@pytest.mark.parametrize("name", [name for name in recipes.RECIPES if name not in {"newgame", "reading"}])
 def test_every_recipe_builds_and_can_be_stepped(name):
     recipe = recipes.find(name)
     assert recipe.configuration["recipe"] == name
@@ -123,9 +132,10 @@ def test_every_recipe_builds_and_can_be_stepped(name):
 UNRELIABLE = {"mountaincar-dqn"}  # it says so itself
 
 
-def test_every_recipe_that_can_be_judged_has_a_score_to_reach():
+def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     judged = {name for name in recipes.RECIPES if recipes.find(name).evaluate}
-    assert judged == recipes.PUBLISHED.keys() | {"newgame"}  # which the study of its name judges
+    assert judged == recipes.PUBLISHED.keys() | {"newgame", "reading"}  # which the study newgame judges
+    assert len(built) == 2
 
 
 @pytest.mark.slow
@@ -146,15 +156,21 @@ def test_iterations_may_be_asked_for():
     assert recipes.find("cartpole-ppo", 7).iterations == 7
 
 
-def test_newgame_is_trained_for_as_long_as_its_schedule_says(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "settings", "asked"),
+    [("newgame", training.Training, "training"), ("reading", reading.Lessons, "lessons")],
+)
+def test_what_has_a_schedule_is_trained_for_as_long_as_it_says(name, settings, asked, built):
     """Its learning rate falls over the run, so another length is another configuration."""
-    built = []
-    monkeypatch.setattr(training, "process", lambda settings: built.append(settings) or "the process")
-    recipe = recipes.find("newgame", 7)
-    assert built == [training.Training(iterations=7)]
+    recipe = recipes.find(name, 7)
+    assert built == [settings(iterations=7)]
     assert recipe.process == "the process"
-    assert recipe.configuration["training"]["iterations"] == recipe.configuration["iterations"] == 7
-    assert recipe.steps == built[0].lanes * built[0].length
+    assert recipe.configuration[asked]["iterations"] == recipe.configuration["iterations"] == 7
+
+
+def test_steps_are_moves_where_games_are_played_and_texts_where_they_are_read(built):
+    assert recipes.find("newgame").steps == built[0].lanes * built[0].length
+    assert recipes.find("reading").steps == built[1].lessons * built[1].texts
 
 
 def test_a_typo_names_the_nearest_recipe():

@@ -91,8 +91,10 @@ class Train(Working):
         if not self.recipe:
             raise UsageError(f"give a recipe: {', '.join(sorted(RECIPES))}.")
         directory = self.directory or Path("runs") / f"{self.recipe}-{self.seed}"
+        # Before a recipe makes the first array: XLA looks at its flags once.
+        self.begin().say(f"preparing {self.recipe} ...")  # thousands of games and their texts take a minute
         recipe = find(self.recipe, self.iterations)
-        observer = self.begin(unit="steps", per_iteration=recipe.steps)
+        observer = self.observer(unit="steps", per_iteration=recipe.steps)
         from headstart.run import run
 
         run(

@@ -24,6 +24,7 @@ from headstart.worlds.boardgames.vocabulary import WORDS, numbers, split_words, 
 __all__ = ["Sentence", "Split", "describe", "phrases", "sentences", "tokens"]
 
 Split = Literal["train", "held-out"]
+Pick = Callable[[Sequence[Any]], Any]  # one of some options
 
 PIECES = ("stone", "piece", "counter", "disc", "token", "chip")
 SQUARES = ("cell", "square", "space", "field", "spot")
@@ -104,7 +105,7 @@ def template(way: str) -> Template:
     return tuple(parts)
 
 
-def _choose(parts: Template, pick: Callable[[Sequence[Any]], Any]) -> str:
+def _choose(parts: Template, pick: Pick) -> str:
     """One of the sentences that a template makes, its slots unfilled."""
     return "".join(part if isinstance(part, str) else _choose(pick(part), pick) for part in parts)
 
@@ -145,32 +146,33 @@ def describe(rules: Rules, rng: np.random.Generator, split: Split = "train") -> 
 def sentences(rules: Rules, rng: np.random.Generator, split: Split = "train") -> tuple[Sentence, ...]:
     """The sentences of a rule text drawn from the grammar, with what each of them says. Arguments as in `describe`."""
     uniform = _uniform(rng)
-    pick: Callable[[Sequence[Any]], Any] = lambda options: options[int(next(uniform) * len(options))]
+    pick: Pick = lambda options: options[int(next(uniform) * len(options))]
     named = next(uniform) < 0.5
     slots = _slots(rules, named, pick)
-
-    def say(says: str) -> Sentence:
-        while True:
-            way = pick(phrases()[says][split])
-            sentence = _choose(template(way), pick)
-            if split == "held-out" or _read(sentence) not in _kept_back(says):
-                break
-        text = " ".join(sentence.format_map(slots).split())
-        return Sentence(says, way, f"{text[0].upper()}{text[1:]}.")
 
     needed = _needed(rules, named, in_one=next(uniform) < 0.6)
     spare = [says for says in _spare(rules, named) if says not in needed and next(uniform) < CHANCES[says]]
     room = -1
     while room < 0:  # what is needed must fit
-        chosen = [say(says) for says in needed]
+        chosen = [_say(says, split, slots, pick) for says in needed]
         room = WORDS - sum(len(split_words(sentence.text)) for sentence in chosen)
     for says in sorted(spare, key=lambda _: next(uniform)):
-        sentence = say(says)
+        sentence = _say(says, split, slots, pick)
         size = len(split_words(sentence.text))
         if size <= room and sentence not in chosen:
             chosen.append(sentence)
             room -= size
     return tuple(sorted(chosen, key=lambda _: next(uniform)))
+
+
+def _say(says: str, split: Split, slots: dict[str, str], pick: Pick) -> Sentence:
+    while True:
+        way = pick(phrases()[says][split])
+        sentence = _choose(template(way), pick)
+        if split == "held-out" or _read(sentence) not in _kept_back(says):
+            break
+    text = " ".join(sentence.format_map(slots).split())
+    return Sentence(says, way, f"{text[0].upper()}{text[1:]}.")
 
 
 def _uniform(rng: np.random.Generator) -> Iterator[float]:
@@ -222,7 +224,7 @@ def _spare(rules: Rules, named: bool) -> list[str]:
     return [says for condition, says in told if condition]
 
 
-def _slots(rules: Rules, named: bool, pick: Callable[[Sequence[Any]], Any]) -> dict[str, str]:
+def _slots(rules: Rules, named: bool, pick: Pick) -> dict[str, str]:
     """The words that stay the same throughout one text."""
     number = lambda value: pick((str(value), NUMBERS[value] if value < len(NUMBERS) else str(value)))
     piece, cell = pick(PIECES), pick(HEXAGONS if rules.cells == "hex" else SQUARES)
