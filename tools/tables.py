@@ -33,7 +33,7 @@ def _section(name: str, root: Path) -> str:
     if (place / "result.json").exists():
         parts.append("\n".join(_tables(read(place))))
     if not parts:
-        return "No result is published yet: the study that measures it is being written."
+        return "No result is published yet: `headstart study newgame` measures it, in hours."
     return "\n\n".join(parts)
 
 
