@@ -6,6 +6,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from headstart.worlds.boardgames.rules import Rules
 
 __all__ = ["Evaluate", "NewGame", "Train"]
+
+PATIENCE = 3.0  # seconds after which somebody at a terminal wants to know what is going on
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,14 @@ class Train(Working):
         if not self.recipe:
             raise UsageError(f"give a recipe: {', '.join(sorted(RECIPES))}.")
         directory = self.directory or Path("runs") / f"{self.recipe}-{self.seed}"
-        # Before a recipe makes the first array: XLA looks at its flags once.
-        self.begin().say(f"preparing {self.recipe} ...")  # thousands of games and their texts take a minute
-        recipe = find(self.recipe, self.iterations)
+        begun = self.begin()  # before a recipe makes the first array: XLA looks at its flags once
+        # Thousands of games and their texts take a minute.
+        slow = Timer(PATIENCE, lambda: begun.say(f"preparing {self.recipe} ..."))
+        slow.start()
+        try:
+            recipe = find(self.recipe, self.iterations)
+        finally:
+            slow.cancel()
         observer = self.observer(unit="steps", per_iteration=recipe.steps)
         from headstart.run import run
 
