@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from headstart import rundir
 from headstart.core.network import AbstractNetwork
 from headstart.core.types import Task
 from headstart.evaluation import Curve, Estimate, games_to_reach, interquartile_mean
@@ -112,7 +115,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
     _show(points, curves, observer)
     shown_games = {rung: _game(rules, meeting.games, match, RUNGS.index(rung)) for rung in SHOWN}
     report = _report(rules, text, points, curves, match, shown_games, seconds=time.monotonic() - started)
-    replace_file(directory / "scores.json", to_json(_as_json(points)))
+    replace_file(directory / "scores.json", to_json(_as_json(points) | _provenance(seed, time.monotonic() - started)))
     page = report.write(directory)
     for rung, moves in shown_games.items():
         observer.say(f"\nThe hybrid's first game against {rung} ({_verdict(match, rung)}):\n")
@@ -227,5 +230,20 @@ def _verdict(match: Match, rung: str) -> str:
     return {1.0: "won", 0.5: "drawn", 0.0: "lost"}[float(match.scores[RUNGS.index(rung), 0, 0, 0])]
 
 
-def _as_json(points: Points) -> dict[str, dict[str, list[list[float]]]]:
-    return {arm: {str(games): table.tolist() for games, table in by.items()} for arm, by in points.items()}
+def _as_json(points: Points) -> dict[str, Any]:
+    """The mean score of each arm after so many games, against each rung."""
+    means = {
+        arm: {games: table.mean(axis=0).round(3).tolist() for games, table in by.items()} for arm, by in points.items()
+    }
+    return {
+        "rungs": RUNGS,
+        "scores": {arm: {str(games): row for games, row in by.items()} for arm, by in means.items()},
+    }
+
+
+def _provenance(seed: int, seconds: float) -> dict[str, Any]:
+    about = rundir.about({}, seed, "")
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return {"command": command, "seed": seed, "seconds": round(seconds)} | {
+        key: about[key] for key in ("commit", "versions", "device")
+    }
