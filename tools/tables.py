@@ -3,11 +3,13 @@
     python tools/tables.py
 
 Between `<!-- results:NAME -->` and `<!-- /results -->` goes what `results/NAME/result.json` says, as `headstart study`
-wrote it, below `results/NAME/curve.png` if there is one. Nobody types a figure.
+wrote it, below `results/NAME/curve.png` if there is one; or what made the curve, by the `scores.json` of a
+`headstart newgame`. Nobody types a figure.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,9 @@ def _section(name: str, root: Path) -> str:
     parts = []
     if (place / "curve.png").exists():
         parts.append(f"![Strength against games played of this game](results/{name}/curve.png)")
+    if (place / "scores.json").exists():
+        made = json.loads((place / "scores.json").read_text(encoding="utf-8"))
+        parts.append(f"Made by `{made['command']}` in {made['seconds']} seconds.")
     if (place / "result.json").exists():
         parts.append("\n".join(_tables(read(place))))
     if not parts:

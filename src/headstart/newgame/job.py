@@ -233,7 +233,8 @@ def _verdict(match: Match, rung: str) -> str:
 def _as_json(points: Points) -> dict[str, Any]:
     """The mean score of each arm after so many games, against each rung."""
     means = {
-        arm: {games: table.mean(axis=0).round(3).tolist() for games, table in by.items()} for arm, by in points.items()
+        arm: {games: table.mean(axis=0, dtype=float).round(3).tolist() for games, table in by.items()}
+        for arm, by in points.items()
     }
     return {
         "rungs": RUNGS,
