@@ -43,6 +43,7 @@ from headstart.core.network import AbstractNetwork, Memory, relive, segments
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
+from headstart.core.shuffle import shuffled
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step, Task
 from headstart.core.world import AbstractTwoPlayerWorld, State
@@ -148,7 +149,7 @@ class AlphaZero(AbstractProcess):
             return AlphaZeroState(network, source, optimisers, state.lanes), descent.reported("alphazero")
 
         order_key, loss_key = jax.random.split(key)
-        shuffle = lambda key: jax.random.permutation(key, total)[: total // size * size]
+        shuffle = lambda key: shuffled(total, key=key)[: total // size * size]
         order = jax.vmap(shuffle)(jax.random.split(order_key, self.passes)).reshape(-1, size)
         state, metrics = scan(one, state, (order, jax.random.split(loss_key, order.shape[0])))
         return state, jax.tree.map(jnp.mean, metrics)

@@ -30,6 +30,7 @@ from headstart.core.network import AbstractNetwork, Memory, relive, segments
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.returns import generalised_advantages
 from headstart.core.scan import scan
+from headstart.core.shuffle import shuffled
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
 from headstart.errors import UsageError
@@ -111,7 +112,7 @@ class PPO(AbstractLearner):
 
         count = batch.reward.shape[1]
         order_key, loss_key = jax.random.split(learn_key)
-        shuffle = lambda key: jax.random.permutation(key, count)[: count // self.minibatches * self.minibatches]
+        shuffle = lambda key: shuffled(count, key=key)[: count // self.minibatches * self.minibatches]
         order = jax.vmap(shuffle)(jax.random.split(order_key, self.epochs))
         chosen = order.reshape(self.epochs * self.minibatches, -1)
         state, metrics = scan(step, state, (chosen, jax.random.split(loss_key, chosen.shape[0])))

@@ -1,0 +1,29 @@
+"""A random order, by the cheapest sort there is."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from headstart.core.types import Key
+
+__all__ = ["shuffled"]
+
+DIGITS = 32
+PLACE = 16  # digits, at most, that may tell a number's place: as many again must be left to chance
+
+
+def shuffled(count: int, *, key: Key) -> Int[Array, "count"]:
+    """The numbers from 0 to `count` − 1 in a random order.
+
+    Each number is written behind random digits, and these are sorted. `jax.random.permutation` sorts keys and values,
+    and twice, which takes a CPU seven times as long: a quarter of all that PPO does on CartPole. Where two numbers draw
+    the same digits, one pair in 65,536 or fewer, the smaller one is first. Of more than 65,536 numbers, too few digits
+    would be random, and the order is `jax.random.permutation`'s.
+    """
+    place = max(count - 1, 1).bit_length()
+    if place > PLACE:
+        return jax.random.permutation(key, count)
+    chance = jax.random.bits(key, (count,), jnp.uint32) >> place << place
+    return (jnp.sort(chance | jnp.arange(count, dtype=jnp.uint32)) & (2**place - 1)).astype(jnp.int32)

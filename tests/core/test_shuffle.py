@@ -1,0 +1,26 @@
+"""A random order is an order, and random."""
+
+import jax
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from headstart.core.shuffle import shuffled
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 1_000, 65_536, 65_537])
+def test_every_number_is_there_once(count):
+    order = shuffled(count, key=jax.random.key(0))
+    np.testing.assert_array_equal(np.sort(order), np.arange(count))
+
+
+def test_all_orders_are_equally_likely():
+    orders = np.asarray(jax.vmap(lambda key: shuffled(4, key=key))(jax.random.split(jax.random.key(1), 24_000)))
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert counts.size == 24
+    assert chisquare(counts).pvalue > 1e-3
+
+
+def test_where_a_number_lands_does_not_depend_on_it():
+    landed = np.argsort(np.asarray(shuffled(8_192, key=jax.random.key(2))))
+    assert abs(np.corrcoef(landed, np.arange(8_192))[0, 1]) < 4 / 8_192**0.5
