@@ -103,13 +103,17 @@ def collect_lanes(
     `decide` is `(lanes, *, key) -> (Choice, memory)`, with leaves `[B, ...]`.
     """
 
-    def advance(lanes: Lanes, key: Key) -> tuple[Lanes, Step]:
-        act_key, step_key, reset_key = jax.random.split(key, 3)
-        count = lanes.percept.first.shape[0]
+    count = lanes.percept.first.shape[0]
+    # All keys are drawn at once: a few numbers at a time cost a CPU as much as some thousands.
+    act_key, step_key, reset_key = jax.random.split(key, 3)
+    act_keys = jax.random.split(act_key, length)
+    step_keys, reset_keys = (jax.random.split(each, (length, count)) for each in (step_key, reset_key))
+
+    def advance(lanes: Lanes, drawn: tuple[Key, Array, Array]) -> tuple[Lanes, Step]:
+        act_key, step_keys, reset_keys = drawn
         memory = jax.vmap(blank, in_axes=(None, 0, 0))(network, lanes.memory, lanes.percept.first)
         choice, memory_after = decide(Lanes(lanes.task, lanes.state, lanes.percept, memory), key=act_key)
-        keys = jax.random.split(step_key, count)
-        state, outcome, after = jax.vmap(partial(follow, world))(lanes.task, lanes.state, choice.action, keys)
+        state, outcome, after = jax.vmap(partial(follow, world))(lanes.task, lanes.state, choice.action, step_keys)
         step = Step(
             percept=lanes.percept,
             action=choice.action,
@@ -122,14 +126,14 @@ def collect_lanes(
         )
 
         def renew(on: PyTree) -> PyTree:
-            fresh = jax.vmap(lambda key: _open(world, key=key))(jax.random.split(reset_key, count))
+            fresh = jax.vmap(lambda key: _open(world, key=key))(reset_keys)
             return jax.tree.map(lambda new, old: jnp.where(_expand(step.last, new), new, old), fresh, on)
 
         # Most steps end no episode: then nothing is drawn and nothing is copied.
         task, state, percept = jax.lax.cond(jnp.any(step.last), renew, lambda on: on, (lanes.task, state, after))
         return Lanes(task, state, percept, memory_after), step
 
-    return jax.lax.scan(advance, lanes, jax.random.split(key, length))
+    return jax.lax.scan(advance, lanes, (act_keys, step_keys, reset_keys))
 
 
 def example(world: AbstractWorld, network: AbstractNetwork, *, key: Key) -> Step:

@@ -131,9 +131,8 @@ class Hosted(AbstractProcess):
     ) -> tuple[Percept, Memory, Rollout]:
         """Where the lanes stand after `length` steps, and the rollout `[length, B]`, as `core.collect` records it."""
         steps = []
-        for step_key in jax.random.split(key, self.length):
-            # The same keys as in `core.collect`, so that the same agent does the same.
-            act_key, _, _ = jax.random.split(step_key, 3)
+        # The same keys as in `core.collect`, so that the same agent does the same.
+        for act_key in jax.random.split(jax.random.split(key, 3)[0], self.length):
             choice, before, memory = _act(self.learner, learner, percept, memory, act_key)
             action = jax.device_get(choice.action)
             answer = self.host.step(action)
