@@ -4,7 +4,7 @@
 
 Between `<!-- results:NAME -->` and `<!-- /results -->` goes what `results/NAME/result.json` says, as `headstart study`
 wrote it, below `results/NAME/curve.png` if there is one; or what made the curve, by the `scores.json` of a
-`headstart newgame`. Nobody types a figure.
+`headstart newgame`; or, of the folders `bench` and `recipes`, one row for each of their files. Nobody types a figure.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from headstart.studies.study import Result, read
 
@@ -29,6 +30,9 @@ def filled(text: str, root: Path = ROOT) -> str:
 
 def _section(name: str, root: Path) -> str:
     place = root / "results" / name
+    if name in ROWS:
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(place.glob("*.json"))]
+        return "\n".join(ROWS[name](found))
     parts = []
     if (place / "curve.png").exists():
         parts.append(f"![Strength against games played of this game](results/{name}/curve.png)")
@@ -40,6 +44,33 @@ def _section(name: str, root: Path) -> str:
     if not parts:
         return "No result is published yet: `headstart study newgame` measures it, in hours."
     return "\n\n".join(parts)
+
+
+def _comparisons(found: list[dict[str, Any]]) -> Iterator[str]:
+    """One row for each comparison, as `headstart bench` wrote it."""
+    yield "| what was run | against | how many times faster | least and most | bar | holds | of the machine's limit |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in found:
+        if one["ratio"] is None:
+            continue
+        least, most = one["spread"]
+        bar, holds = ("none", "") if one["bar"] is None else (f"{one['bar']:g}", DECISIONS[one["holds"]])
+        limit = "" if one["of_limit"] is None else f"{one['of_limit']:.0%}"
+        figures = f"{one['ratio']:.2f} | {least:.2f} to {most:.2f} | {bar} | {holds} | {limit}"
+        yield f"| {one['what']} | {one['peer']} | {figures} |"
+
+
+def _recipes(found: list[dict[str, Any]]) -> Iterator[str]:
+    """One row for each recipe that `tools/recipes.py` trained."""
+    yield "| recipe | mean return, one figure a seed | published | seconds of training, compilation included |"
+    yield "|---|---|---|---|"
+    for one in found:
+        returns = ", ".join(f"{value:.1f}" for value in one["mean return"])
+        seconds = ", ".join(f"{value:.0f}" for value in one["seconds"])
+        yield f"| {one['recipe']} | {returns} | {one['published']:g} | {seconds} |"
+
+
+ROWS = {"bench": _comparisons, "recipes": _recipes}
 
 
 def _tables(result: Result) -> Iterator[str]:
