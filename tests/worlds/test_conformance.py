@@ -6,6 +6,7 @@ import pytest
 
 from headstart.check_env import check_world
 from headstart.core.wrappers import TimeLimit, Trials
+from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
@@ -28,6 +29,7 @@ WORLDS = {
     "cartpole": CartPole,
     "acrobot": Acrobot,
     "mountaincar": MountainCar,
+    "bit-flipping": lambda: BitFlipping(4),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),
     "boardgames": lambda: classics("tic_tac_toe", "connect_four"),

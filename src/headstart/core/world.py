@@ -6,7 +6,7 @@ A world never resets itself and keeps nothing: `collect` resets it, `vmap` batch
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -64,7 +64,12 @@ class AbstractWorld(eqx.Module):
 
 
 class AbstractGoalWorld(AbstractWorld):
-    """A world that can say of any moment which goal it achieved: hindsight asks it, and never re-derives a reward."""
+    """A world that can say of any moment which goal it achieved: hindsight asks it, and never re-derives a reward.
+
+    `ends` says whether a goal that was reached ends the episode.
+    """
+
+    ends: ClassVar[bool] = False
 
     @abc.abstractmethod
     def achieved(self, observation: PyTree[Array]) -> PyTree[Array]:

@@ -1,0 +1,1 @@
+"""The goal as an input: values that know what they are for."""
