@@ -134,7 +134,8 @@ UNRELIABLE = {"mountaincar-dqn"}  # it says so itself
 
 def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     judged = {name for name in recipes.RECIPES if recipes.find(name).evaluate}
-    assert judged == recipes.PUBLISHED.keys() | {"newgame", "reading"}  # which the study newgame judges
+    others = {"newgame", "reading"}  # which the study newgame judges
+    assert judged == recipes.PUBLISHED.keys() | others | {"bitflipping-hindsight"}  # and `tests/goals` this one
     assert len(built) == 2
 
 

@@ -9,6 +9,7 @@ __all__ = ["COMPOSED", "ENTRIES", "bibtex"]
 SCORES = ("agarwal2021",)  # every number that is reported with an interval
 PPO = ("schulman2017", "schulman2016")
 DQN = ("mnih2015", "vanhasselt2016")
+HINDSIGHT = ("andrychowicz2017",)
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -19,8 +20,10 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "acrobot-dqn": DQN + SCORES,
     "mountaincar-ppo": PPO + SCORES,
     "mountaincar-dqn": DQN + SCORES,
+    "bitflipping-hindsight": HINDSIGHT + DQN + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
+    "Hindsight": HINDSIGHT,
     "Foresight": ("abdolmaleki2018",),
     "PPO": PPO,
     "DQN": DQN,
@@ -152,6 +155,17 @@ ENTRIES: dict[str, Entry] = {
             "booktitle": "Proceedings of the AAAI Conference on Artificial Intelligence",
             "volume": "32",
             "year": "2018",
+        },
+    ),
+    "andrychowicz2017": (
+        "inproceedings",
+        {
+            "author": "Andrychowicz, Marcin and Wolski, Filip and Ray, Alex and Schneider, Jonas and Fong, Rachel and "
+            "Welinder, Peter and McGrew, Bob and Tobin, Josh and Abbeel, Pieter and Zaremba, Wojciech",
+            "title": "Hindsight Experience Replay",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "volume": "30",
+            "year": "2017",
         },
     ),
     "abdolmaleki2018": (

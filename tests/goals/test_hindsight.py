@@ -1,9 +1,11 @@
 """Hindsight: other goals, out of the same episode, judged by the world, and nothing else is changed."""
 
+import dataclasses
 from functools import partial
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from headstart.core.source import Chain
 from headstart.core.types import Choice
 from headstart.errors import UsageError
 from headstart.goals.hindsight import Hindsight, _when
+from headstart.recipes import find
 from headstart.scratch.dqn import DQN
 from headstart.scratch.ppo import PPO
 from headstart.worlds.bit_flipping import BitFlipping
@@ -108,6 +111,29 @@ def test_no_replays_leave_learning_as_it_is():
 
     without, zero = (learned(source) for source in (Chain(()), Hindsight(WORLD, replays=0.0)))
     jax.tree.map(np.testing.assert_array_equal, *(eqx.filter(network, eqx.is_array) for network in (without, zero)))
+
+
+def success(network, world, key):
+    """The share of random goals that are reached from random starts, without exploration."""
+
+    def act(percept, memory, *, key):
+        return Choice(jnp.argmax(network(percept, memory)[0].policy).astype(jnp.int32)), memory
+
+    lanes = begin(world, network, 1_000, key=key)
+    _, played = eqx.filter_jit(lambda: collect(world, network, act, lanes, world.bits, key=key))()
+    first = jnp.argmax(played.last, axis=0)  # where the first episode of each lane ends
+    return float(jnp.mean(played.discount[first, jnp.arange(1_000)] == 0))
+
+
+@pytest.mark.slow
+def test_hindsight_finds_what_no_chance_would():
+    """Of 15 bits, with all that the recipe has, and without hindsight: figure 1 of the paper."""
+    recipe = find("bitflipping-hindsight", 300)
+    world, learner = recipe.process.world, recipe.process.learner
+    for source, at_least, at_most in ((learner.source, 0.95, 1.0), (Chain(()), 0.0, 0.05)):
+        process = dataclasses.replace(recipe.process, learner=dataclasses.replace(learner, source=source))
+        state = train(process, recipe.iterations, key=jax.random.key(0))
+        assert at_least <= success(state.learner.network, world, jax.random.key(1)) <= at_most
 
 
 def test_what_cannot_be_is_refused():
