@@ -20,6 +20,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "acrobot-dqn": DQN + SCORES,
     "mountaincar-ppo": PPO + SCORES,
     "mountaincar-dqn": DQN + SCORES,
+    "hindsight": HINDSIGHT + DQN + SCORES,
     "bitflipping-hindsight": HINDSIGHT + DQN + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from headstart.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from headstart.core.process import AbstractProcess, ProcessState
+    from headstart.core.process import AbstractProcess, Online, ProcessState
+    from headstart.core.source import AbstractSource
     from headstart.core.world import AbstractWorld
     from headstart.greedy import Evaluation
     from headstart.scratch.dqn import DQN
+    from headstart.worlds.bit_flipping import BitFlipping
 
-__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "configuration", "find", "restore"]
+__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "configuration", "find", "flipping", "restore"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,15 +134,21 @@ def bitflipping_hindsight(iterations: int = 400) -> Recipe:
 
     Without hindsight no goal is ever met (Andrychowicz and others, 2017, figure 1): random flips reach one in 2,800.
     """
-    from headstart.core.networks import ActionValues
-    from headstart.core.process import Online
     from headstart.goals.hindsight import Hindsight
-    from headstart.scratch.dqn import DQN
     from headstart.worlds.bit_flipping import BitFlipping
 
     world = BitFlipping(15)
+    return _online(flipping(world, Hindsight(world)), iterations)
+
+
+def flipping(world: BitFlipping, source: AbstractSource) -> Online:
+    """DQN with a source on bit flipping, in segments that are episodes."""
+    from headstart.core.networks import ActionValues
+    from headstart.core.process import Online
+    from headstart.scratch.dqn import DQN
+
     learner = DQN(
-        source=Hindsight(world),
+        source=source,
         discount=1 - 1 / world.bits,
         capacity=200_000,
         segment=world.bits,
@@ -150,8 +158,7 @@ def bitflipping_hindsight(iterations: int = 400) -> Recipe:
         explore=20_000,
         period=40,
     )
-    network = partial(ActionValues, world, width=256, depth=1)
-    return _online(Online(world, network, learner, lanes=16, length=world.bits), iterations)
+    return Online(world, partial(ActionValues, world, width=256, depth=1), learner, lanes=16, length=world.bits)
 
 
 def newgame(iterations: int | None = None) -> Recipe:

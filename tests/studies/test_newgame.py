@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from headstart.progress import Quiet
-from headstart.studies.newgame import FULL, IMPROVED, Book, judge
+from headstart.studies.book import Book
+from headstart.studies.newgame import FULL, IMPROVED, judge
 from headstart.studies.study import Arm
 
 GAMES, SEEDS = 24, 3

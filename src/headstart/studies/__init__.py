@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["STUDIES", "find"]
 
-STUDIES: dict[str, str] = {"newgame": "headstart.studies.newgame"}
+STUDIES: dict[str, str] = {
+    "newgame": "headstart.studies.newgame",
+    "hindsight": "headstart.studies.hindsight",
+}
 """The module of each study by its name on the command line."""
 
 

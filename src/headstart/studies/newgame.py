@@ -13,7 +13,6 @@ opponents play, and in all that learners from scratch begin with. The games are 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -35,7 +34,7 @@ from headstart.newgame.arms import SHOWN, Meeting
 from headstart.newgame.learners import alphazero_from_scratch, improve, ppo_from_scratch, settle, think
 from headstart.newgame.match import Match
 from headstart.progress import AbstractObserver
-from headstart.storage import replace_file, to_json
+from headstart.studies.book import Book, Scores
 from headstart.studies.study import Arm, Paper, Result, Verdict, at_least, beats, conclude, nowhere_below
 from headstart.worlds.boardgames.family import Side, draw_games, world_of
 
@@ -81,7 +80,6 @@ class Size:
 
 
 FULL, QUICK = Size(), Size(games=8, few=2, ppo=(1_000, 30_000))
-Scores = dict[str, list[float]]  # of each arm: the score on each game, over all rungs and lanes
 
 
 def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
@@ -177,36 +175,6 @@ def _cost(arms: Mapping[str, Arm], *, claim: str, quick: bool) -> Verdict:
     return Verdict(claim, "undecided" if quick else cost <= 0.03, cost, 0.03)
 
 
-class Book:
-    """What was measured, a file for each part of it, so that nothing is measured twice.
-
-    **Arguments:**
-
-    - `directory`: where the files go; what is there of another prior or another size is measured anew.
-
-    `seconds` is what all parts took together, in whichever run of the study they were measured.
-    """
-
-    def __init__(self, directory: Path, observer: AbstractObserver):
-        self.directory, self.observer = directory, observer
-        self.seconds = 0.0
-
-    def __call__(self, name: str, about: Any, measure: Callable[[], Scores]) -> Scores:
-        path, made = self.directory / f"{name}.json", fingerprint(about)
-        if path.exists() and (stored := json.loads(path.read_text()))["of"] == made:
-            self.seconds += stored["seconds"]
-            return stored["scores"]
-        started = time.monotonic()
-        scores = measure()
-        for arm, by_game in scores.items():
-            self.observer.say(f"{name}: {arm}: {np.mean(by_game):.3f}")
-        seconds = time.monotonic() - started
-        self.seconds += seconds
-        self.observer.say(f"{name} took {seconds:.0f} s")
-        replace_file(path, to_json({"of": made, "seconds": round(seconds), "scores": scores}))
-        return scores
-
-
 @dataclass(frozen=True)
 class Encounter:
     """All arms of one seed before the same games."""
@@ -241,7 +209,7 @@ class Encounter:
         episodes = self.size.episodes if remembers else self.size.alone
         return meeting.judge(network, tasks or meeting.tasks(), episodes, key=self.key("judge"), **how)
 
-    # What is measured: of each arm, the score on each game.
+    # What is measured: of each arm, the score on each game, over all rungs and lanes.
 
     def reading(self) -> Scores:
         """Before any game: what words are worth, other words, and none."""

@@ -14,8 +14,9 @@ from headstart.studies.study import Arm, Decision, Result
 
 __all__ = ["curves", "page"]
 
-POINT = re.compile(r"(?P<who>.+), (?P<games>[\d,]+) games")
+POINT = re.compile(r"(?P<who>.+), (?P<count>[\d,]+) (?P<unit>games|steps)")
 """How an arm is named that is one point of a curve."""
+AXES = {"games": "games played of this game", "steps": "steps in the world"}
 
 
 def page(result: Result) -> Report:
@@ -26,9 +27,10 @@ def page(result: Result) -> Report:
         [[verdict.claim, _word(verdict.holds), verdict.measured, verdict.threshold] for verdict in result.verdicts],
         caption="What was to be shown, and what was found.",
     )
-    if by_games := curves(result.arms):
-        figure = plots.adaptation_curves(by_games)
-        report = report.figure(figure, "curve", alt=f"Score against games played, for {', '.join(by_games)}.")
+    if by_count := curves(result.arms):
+        (unit,) = {found["unit"] for name in result.arms if (found := POINT.fullmatch(name))}
+        figure = plots.adaptation_curves(by_count, games=AXES[unit])
+        report = report.figure(figure, "curve", alt=f"Score against {AXES[unit]}, for {', '.join(by_count)}.")
     names = list(result.arms)
     for start in range(0, len(names), len(plots.PALETTE)):
         shown = {name: result.arms[name] for name in names[start : start + len(plots.PALETTE)]}
@@ -56,14 +58,14 @@ def page(result: Result) -> Report:
 
 
 def curves(arms: Mapping[str, Arm]) -> dict[str, Curve]:
-    """The arms named `who, N games` as curves; points behind which other numbers of seeds stand are curves apart."""
+    """The arms named `who, N games` or `who, N steps` as curves; points of other numbers of seeds are curves apart."""
     points: dict[str, dict[int, Arm]] = {}
     for name, arm in arms.items():
         if found := POINT.fullmatch(name):
             who, seeds = found["who"], len(arm.scores)
             if any(len(other.scores) != seeds for other in points.get(who, {}).values()):
                 who = f"{who}, {seeds} seed{'s' * (seeds > 1)}"
-            points.setdefault(who, {})[int(found["games"].replace(",", ""))] = arm
+            points.setdefault(who, {})[int(found["count"].replace(",", ""))] = arm
     return {
         who: Curve(np.array(sorted(at)), np.stack([at[games].scores for games in sorted(at)], axis=-1))
         for who, at in points.items()

@@ -1,0 +1,49 @@
+"""The book of a study: what was measured is kept, so that a study that was stopped goes on with what it lacks."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart.evaluation import fingerprint
+from headstart.progress import AbstractObserver
+from headstart.storage import replace_file, to_json
+
+__all__ = ["Book", "Scores"]
+
+Scores = dict[str, list[float]]  # of each arm
+
+
+class Book:
+    """What was measured, a file for each part of it, so that nothing is measured twice.
+
+    **Arguments:**
+
+    - `directory`: where the files go; what is there of something else, as `about` says, is measured anew.
+
+    `seconds` is what all parts took together, in whichever run of the study they were measured.
+    """
+
+    def __init__(self, directory: Path, observer: AbstractObserver):
+        self.directory, self.observer = directory, observer
+        self.seconds = 0.0
+
+    def __call__(self, name: str, about: Any, measure: Callable[[], Scores]) -> Scores:
+        path, made = self.directory / f"{name}.json", fingerprint(about)
+        if path.exists() and (stored := json.loads(path.read_text()))["of"] == made:
+            self.seconds += stored["seconds"]
+            return stored["scores"]
+        started = time.monotonic()
+        scores = measure()
+        for arm, found in scores.items():
+            self.observer.say(f"{name}: {arm}: {np.mean(found):.3f}")
+        seconds = time.monotonic() - started
+        self.seconds += seconds
+        self.observer.say(f"{name} took {seconds:.0f} s")
+        replace_file(path, to_json({"of": made, "seconds": round(seconds), "scores": scores}))
+        return scores

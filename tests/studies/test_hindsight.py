@@ -1,0 +1,107 @@
+"""The study of hindsight: its controls are what they say, and its verdicts fail of the arm that each is about."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from headstart.core.collect import begin, collect
+from headstart.core.networks import ActionValues
+from headstart.core.types import Choice
+from headstart.goals.hindsight import Hindsight
+from headstart.progress import Quiet
+from headstart.studies import hindsight
+from headstart.studies.hindsight import Blind, Unjudged, judge, pupils
+from headstart.studies.study import Arm, Verdict
+from headstart.worlds.bit_flipping import BitFlipping
+
+WORLD = BitFlipping(3)
+HOPED = {
+    "8 bits, future": (0.9, 1.0),
+    "8 bits, no hindsight": (0.5, 1.0),
+    "15 bits, future": (0.9, 1.0),
+    "15 bits, final": (0.5, 1.0),
+    "15 bits, other episodes": (0.2, 0.5),
+    "15 bits, no hindsight": (0.0, 0.01),
+    "15 bits, not judged": (0.0, 0.01),
+    "15 bits, goal not shown": (0.0, 0.01),
+    "20 bits, future": (0.5, 1.0),
+}
+
+
+def arms(**others):
+    """What the study hopes for, but for some: success half way and at the end."""
+    found = HOPED | others
+    return {
+        f"{name}, {steps:,} steps": Arm.of(np.clip(score + np.linspace(-0.005, 0.005, 10), 0, 1)[:, None])
+        for name, scores in found.items()
+        for steps, score in zip((50_000, 100_000), scores, strict=True)
+    }
+
+
+def failing(arms, quick=False):
+    return [verdict.claim for verdict in judge(arms, quick=quick) if verdict.holds is not True]
+
+
+def test_there_is_a_pupil_for_each_arm_and_all_claims_hold_of_what_is_hoped_for():
+    assert pupils().keys() == HOPED.keys()
+    assert failing(arms()) == []
+    single = {name: Arm.of([[arm.iqm]]) for name, arm in arms().items()}
+    assert {verdict.holds for verdict in judge(single, quick=True)} == {"undecided"}
+
+
+@pytest.mark.parametrize(
+    ("name", "scores", "claim"),
+    [
+        ("8 bits, no hindsight", (0.5, 0.9), "8 bits, no hindsight: success"),
+        ("15 bits, future", (0.9, 0.9), "15 bits, future: success"),
+        ("20 bits, future", (0.5, 0.8), "20 bits, future: success"),
+        ("15 bits, final", (1.0, 1.0), "future is not below final"),
+        ("15 bits, final", (0.0, 0.0), "final is above no hindsight"),
+        ("15 bits, other episodes", (0.9, 1.0), "above those of others"),
+        ("15 bits, no hindsight", (0.0, 0.1), "15 bits, no hindsight: fails"),
+        ("15 bits, not judged", (0.0, 0.1), "15 bits, not judged: fails"),
+        ("15 bits, goal not shown", (0.0, 0.1), "15 bits, goal not shown: fails"),
+    ],
+)
+def test_each_claim_fails_of_the_arm_that_it_is_about(name, scores, claim):
+    assert any(claim in failed for failed in failing(arms(**{name: scores})))
+
+
+def test_the_controls_are_what_they_say():
+    network = ActionValues(WORLD, jax.random.key(0), width=4)
+
+    def act(percept, memory, *, key):
+        return Choice(jax.random.randint(key, (), 0, 3)), memory
+
+    lanes = begin(WORLD, network, 32, key=jax.random.key(1))
+    _, batch = eqx.filter_jit(lambda: collect(WORLD, network, act, lanes, 6, key=jax.random.key(2)))()
+    judged, unjudged = (kind(WORLD).rewrite(batch, network, key=jax.random.key(3)) for kind in (Hindsight, Unjudged))
+    np.testing.assert_array_equal(unjudged.percept.goal, judged.percept.goal)
+    np.testing.assert_array_equal(unjudged.reward, batch.reward)
+    np.testing.assert_array_equal(unjudged.discount, batch.discount)
+    assert np.any(np.asarray(judged.reward != batch.reward))
+    percept = jax.tree.map(lambda leaf: leaf[0, 0], batch.percept)
+    other = dataclasses.replace(percept, goal=1 - percept.goal)
+    values = [Blind(network)(each, None)[0].policy for each in (percept, other)]
+    np.testing.assert_array_equal(*values)
+    assert jnp.any(network(percept, None)[0].policy != network(other, None)[0].policy)
+
+
+def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(hindsight, "STEPS", {8: 1_024, 15: 1_920, 20: 2_560})
+    few = ("8 bits, future", "15 bits, goal not shown")
+    monkeypatch.setattr(hindsight, "pupils", lambda: {name: pupils()[name] for name in few})
+    monkeypatch.setattr(hindsight, "judge", lambda arms, quick: (Verdict("it ran", True, 1.0, 1.0),))
+    run = lambda: hindsight.run(quick=True, seeds=2, directory=tmp_path, observer=Quiet())
+    found = run()
+    assert list(found.arms) == [
+        *(f"8 bits, future, {steps:,} steps" for steps in (256, 512, 768, 1_024)),
+        *(f"15 bits, goal not shown, {steps:,} steps" for steps in (480, 960, 1_440, 1_920)),
+    ]
+    assert all(np.shape(arm.scores) == (2, 1) and 0 <= arm.iqm <= 1 for arm in found.arms.values())
+    assert len(list((tmp_path / "measured").iterdir())) == 2
+    assert run().arms == found.arms
