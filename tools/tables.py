@@ -1,10 +1,11 @@
-"""Fill the tables of README.md from the results that are published in `results/`.
+"""Fill the tables of README.md and docs/results.md from the results that are published in `results/`.
 
     python tools/tables.py
 
-Between `<!-- results:NAME -->` and `<!-- /results -->` goes what `results/NAME/result.json` says, as `headstart study`
+Between `<!-- results:NAME -->` and `<!-- /results -->` go the claims of `results/NAME/result.json`, as `headstart study`
 wrote it, below `results/NAME/curve.png` if there is one; or what made the curve, by the `scores.json` of a
-`headstart newgame`; or, of the folders `bench` and `recipes`, one row for each of their files. Nobody types a figure.
+`headstart newgame`; or, of the folders `bench` and `recipes`, one row for each of their files. `results:NAME/arms` is
+replaced by all that the study measured. Nobody types a figure.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 from headstart.studies.study import Result, read
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md",)
-SECTION = re.compile(r"(<!-- results:([\w-]+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+PAGES = ("README.md", "docs/results.md")
+SECTION = re.compile(r"(<!-- results:([\w/-]+) -->\n).*?(<!-- /results -->)", re.DOTALL)
 DECISIONS = {True: "yes", False: "no", "undecided": "undecided"}
 
 
@@ -29,20 +30,21 @@ def filled(text: str, root: Path = ROOT) -> str:
 
 
 def _section(name: str, root: Path) -> str:
+    name, _, arms = name.partition("/")
     place = root / "results" / name
     if name in ROWS:
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(place.glob("*.json"))]
-        return "\n".join(ROWS[name](found))
+        return "\n".join(ROWS[name](found)) if found else "No result is published yet."
     parts = []
-    if (place / "curve.png").exists():
-        parts.append(f"![Strength against games played of this game](results/{name}/curve.png)")
+    if (place / "curve.png").exists() and not arms:
+        parts.append(f"![Strength against experience](results/{name}/curve.png)")
     if (place / "scores.json").exists():
         made = json.loads((place / "scores.json").read_text(encoding="utf-8"))
         parts.append(f"Made by `{made['command']}` in {made['seconds']} seconds.")
     if (place / "result.json").exists():
-        parts.append("\n".join(_tables(read(place))))
+        parts.append("\n".join((_arms if arms else _claims)(read(place))))
     if not parts:
-        return "No result is published yet: `headstart study newgame` measures it, in hours."
+        return f"No result is published yet: `headstart study {name}` measures it."
     return "\n\n".join(parts)
 
 
@@ -73,14 +75,8 @@ def _recipes(found: list[dict[str, Any]]) -> Iterator[str]:
 ROWS = {"bench": _comparisons, "recipes": _recipes}
 
 
-def _tables(result: Result) -> Iterator[str]:
-    """One table of arms and one of verdicts."""
-    yield "| arm | score (interquartile mean) | 95 % interval | seeds × tasks |"
-    yield "|---|---|---|---|"
-    for name, arm in result.arms.items():
-        interval = f"{arm.interval[0]:+.2f} to {arm.interval[1]:+.2f}" if arm.interval else "n/a (1 run)"
-        yield f"| {name} | {arm.iqm:+.2f} | {interval} | {len(arm.scores)} × {len(arm.scores[0])} |"
-    yield ""
+def _claims(result: Result) -> Iterator[str]:
+    """One row for each claim, and how it was measured."""
     yield "| claim | holds | measured | threshold |"
     yield "|---|---|---|---|"
     for verdict in result.verdicts:
@@ -88,6 +84,15 @@ def _tables(result: Result) -> Iterator[str]:
         yield f"| {verdict.claim} | {DECISIONS[verdict.holds]} | {figures} |"
     yield ""
     yield f"Made by `{result.command}` in {result.seconds / 3600:.1f} hours."
+
+
+def _arms(result: Result) -> Iterator[str]:
+    """One row for each arm."""
+    yield "| arm | score (interquartile mean) | 95 % interval | seeds × tasks |"
+    yield "|---|---|---|---|"
+    for name, arm in result.arms.items():
+        interval = f"{arm.interval[0]:.3f} to {arm.interval[1]:.3f}" if arm.interval else "n/a (1 run)"
+        yield f"| {name} | {arm.iqm:.3f} | {interval} | {len(arm.scores)} × {len(arm.scores[0])} |"
 
 
 if __name__ == "__main__":
