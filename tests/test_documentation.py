@@ -143,7 +143,7 @@ def test_a_result_becomes_tables(tmp_path):
     assert "| the words help | yes | 0.30 | 0.20 |" in page
     assert "reads the rules" not in page
     arms = filled("<!-- results:newgame/arms -->\n<!-- /results -->", tmp_path)
-    assert "| reads the rules | 0.583 |" in arms
+    assert "| reads the rules | 0.575 |" in arms
     assert "| once | 0.250 | n/a (1 run) | 1 × 2 |" in arms
 
 

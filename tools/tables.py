@@ -2,10 +2,10 @@
 
     python tools/tables.py
 
-Between `<!-- results:NAME -->` and `<!-- /results -->` go the claims of `results/NAME/result.json`, as `headstart study`
-wrote it, below `results/NAME/curve.png` if there is one; or what made the curve, by the `scores.json` of a
-`headstart newgame`; or, of the folders `bench` and `recipes`, one row for each of their files. `results:NAME/arms` is
-replaced by all that the study measured. Nobody types a figure.
+Between `<!-- results:NAME -->` and `<!-- /results -->` go the claims of `results/NAME/result.json`, as
+`headstart study` wrote it, below `results/NAME/curve.png` if there is one; or what made the curve, by the `scores.json`
+of a `headstart newgame`; or, of the folders `bench` and `recipes`, one row for each of their files. Between
+`<!-- results:NAME/arms -->` and its end goes all that the study measured. Nobody types a figure.
 """
 
 from __future__ import annotations
