@@ -132,7 +132,8 @@ def mountaincar_dqn(iterations: int = 1_000) -> Recipe:
 def bitflipping_hindsight(iterations: int = 400) -> Recipe:
     """DQN with hindsight turns any 15 bits into any others; the shortest ways have a mean return of −6.5.
 
-    Without hindsight no goal is ever met (Andrychowicz and others, 2017, figure 1): random flips reach one in 2,800.
+    Without hindsight goals are met too rarely to learn from (Andrychowicz and others, 2017, figure 1): by random flips,
+    one in some 2,800 episodes.
     """
     from headstart.goals.hindsight import Hindsight
     from headstart.worlds.bit_flipping import BitFlipping
@@ -142,7 +143,7 @@ def bitflipping_hindsight(iterations: int = 400) -> Recipe:
 
 
 def flipping(world: BitFlipping, source: AbstractSource) -> Online:
-    """DQN with a source on bit flipping, in segments that are episodes."""
+    """DQN with a source on bit flipping, in segments as long as the longest episode."""
     from headstart.core.networks import ActionValues
     from headstart.core.process import Online
     from headstart.scratch.dqn import DQN

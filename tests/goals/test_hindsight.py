@@ -15,10 +15,11 @@ from headstart.core.process import Online, train
 from headstart.core.source import Chain
 from headstart.core.types import Choice
 from headstart.errors import UsageError
-from headstart.goals.hindsight import Hindsight, _when
+from headstart.goals.hindsight import Hindsight
 from headstart.recipes import find
 from headstart.scratch.dqn import DQN
 from headstart.scratch.ppo import PPO
+from headstart.studies.hindsight import success
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.classic_control import CartPole
 
@@ -26,16 +27,21 @@ LENGTH, LANES = 12, 64
 WORLD = BitFlipping(4)
 
 
+def play(world):
+    """A rollout `[LENGTH, LANES]` of random actions."""
+    network = ActionValues(world, jax.random.key(0), width=4)
+
+    def act(percept, memory, *, key):
+        return Choice(jax.random.randint(key, (), 0, world.bits)), memory
+
+    lanes = begin(world, network, LANES, key=jax.random.key(1))
+    return eqx.filter_jit(lambda: collect(world, network, act, lanes, LENGTH, key=jax.random.key(2))[1])()
+
+
 @pytest.fixture(scope="module")
 def batch():
     """Random play in which some episodes reach their goals: three episodes in each segment, or more."""
-    network = ActionValues(WORLD, jax.random.key(0), width=4)
-
-    def act(percept, memory, *, key):
-        return Choice(jax.random.randint(key, (), 0, 4)), memory
-
-    lanes = begin(WORLD, network, LANES, key=jax.random.key(1))
-    return eqx.filter_jit(lambda: collect(WORLD, network, act, lanes, LENGTH, key=jax.random.key(2))[1])()
+    return play(WORLD)
 
 
 def rewritten(batch, key=3, **how):
@@ -73,13 +79,32 @@ def test_nothing_else_is_changed(batch, strategy):
             np.testing.assert_array_equal(new, old, err_msg=str(path))
 
 
+def test_a_new_goal_is_what_the_chosen_step_led_to(batch):
+    """By hand: at the end of each episode, or at the segment's edge if it was still running."""
+    step = rewritten(batch, strategy="final")
+    arrived, last = np.asarray(batch.after.observation), np.asarray(batch.last)
+    changed = np.any(np.asarray(step.percept.goal != batch.percept.goal), axis=-1)
+    assert changed.mean() > 0.5
+    for time, lane in np.argwhere(changed):
+        end = next((t for t in range(time, LENGTH) if last[t, lane]), LENGTH - 1)
+        np.testing.assert_array_equal(step.percept.goal[time, lane], arrived[end, lane])
+
+
+def test_the_last_step_of_an_episode_has_no_other_future_than_where_it_led(batch):
+    step = rewritten(batch, strategy="future")
+    changed = np.any(np.asarray(step.percept.goal != batch.percept.goal), axis=-1)
+    ended = changed & np.asarray(batch.last)
+    assert ended.any()
+    assert (np.asarray(step.reward)[ended] == 0).all()
+
+
 def test_a_goal_is_found_where_its_strategy_looks(batch):
     time = np.arange(LENGTH)[:, None]
     episode = np.cumsum(np.asarray(batch.percept.first), axis=0)
     assert episode.max() > 3  # some reached their goals
     found = {}
     for strategy in STRATEGIES:
-        when, segment = map(np.asarray, _when(batch, strategy, key=jax.random.key(0)))
+        when, segment = map(np.asarray, Hindsight(WORLD, strategy).when(batch, key=jax.random.key(0)))
         found[strategy] = when
         if strategy == "random":
             assert len(np.unique(segment)) > LANES / 2
@@ -89,16 +114,18 @@ def test_a_goal_is_found_where_its_strategy_looks(batch):
         np.testing.assert_array_equal(np.take_along_axis(episode, when, axis=0), episode)
     assert (found["future"] >= time).all()
     assert (found["future"] > time).any()
+    assert (found["future"] < found["final"]).any()
     assert (found["episode"] < time).any()
     last_seen = np.asarray(batch.last)[found["final"], np.arange(LANES)] | (found["final"] == LENGTH - 1)
     assert last_seen.all()
 
 
 def test_k_of_k_plus_one_steps_get_another_goal(batch):
-    step = rewritten(batch, strategy="random", replays=3.0)
-    # One goal in sixteen is the same by chance.
-    changed = np.any(np.asarray(step.percept.goal != batch.percept.goal), axis=-1).mean()
-    np.testing.assert_allclose(changed, 3 / 4 * 15 / 16, atol=0.05)
+    for replays, share in ((0.0, 0.0), (1.0, 1 / 2), (4.0, 4 / 5)):
+        step = rewritten(batch, strategy="random", replays=replays)
+        changed = np.any(np.asarray(step.percept.goal != batch.percept.goal), axis=-1).mean()
+        # One goal in sixteen is the same by chance.
+        np.testing.assert_allclose(changed, share * 15 / 16, atol=0.06)
 
 
 def test_no_replays_leave_learning_as_it_is():
@@ -113,16 +140,50 @@ def test_no_replays_leave_learning_as_it_is():
     jax.tree.map(np.testing.assert_array_equal, *(eqx.filter(network, eqx.is_array) for network in (without, zero)))
 
 
-def success(network, world, key):
-    """The share of random goals that are reached from random starts, without exploration."""
+class Pit(BitFlipping):
+    """All bits at once are a pit, in which every episode ends; and a reached goal ends none."""
 
-    def act(percept, memory, *, key):
-        return Choice(jnp.argmax(network(percept, memory)[0].policy).astype(jnp.int32)), memory
+    ends = False
 
-    lanes = begin(world, network, 1_000, key=key)
-    _, played = eqx.filter_jit(lambda: collect(world, network, act, lanes, world.bits, key=key))()
-    first = jnp.argmax(played.last, axis=0)  # where the first episode of each lane ends
-    return float(jnp.mean(played.discount[first, jnp.arange(1_000)] == 0))
+    def step(self, state, task, action, *, key=None):
+        state, outcome = super().step(state, task, action)
+        fallen = jnp.all(state.bits == 1)
+        return state, eqx.tree_at(
+            lambda outcome: (outcome.discount, outcome.last),
+            outcome,
+            (1.0 - fallen, fallen | (state.steps >= self.bits)),
+        )
+
+
+class PitAndGoal(Pit):
+    """And a reached goal ends the episode as well."""
+
+    ends = True
+
+    def step(self, state, task, action, *, key=None):
+        state, outcome = super().step(state, task, action)
+        reached = jnp.all(state.bits == task.goal)
+        return state, eqx.tree_at(
+            lambda outcome: (outcome.discount, outcome.last),
+            outcome,
+            (outcome.discount * (1.0 - reached), outcome.last | reached),
+        )
+
+
+@pytest.mark.parametrize("kind", [Pit, PitAndGoal])
+def test_an_end_that_is_not_the_goals_doing_stays_an_end(kind):
+    world = kind(4)
+    played = play(world)
+    network = ActionValues(world, jax.random.key(0), width=4)
+    step = Hindsight(world).rewrite(played, network, key=jax.random.key(3))
+    fallen = np.all(np.asarray(step.after.observation) == 1, axis=-1)
+    reached = np.all(np.asarray(step.after.observation == step.percept.goal), axis=-1)
+    asked_for_the_pit = np.all(np.asarray(played.percept.goal) == 1, axis=-1)
+    # Where the pit was itself the goal, nobody can say which of the two the end was.
+    known = ~asked_for_the_pit
+    assert (fallen & known & ~reached).any()
+    ended = fallen | (reached if world.ends else False)
+    np.testing.assert_array_equal((1.0 - np.asarray(step.discount))[known], ended[known])
 
 
 @pytest.mark.slow
@@ -133,7 +194,7 @@ def test_hindsight_finds_what_no_chance_would():
     for source, at_least, at_most in ((learner.source, 0.95, 1.0), (Chain(()), 0.0, 0.05)):
         process = dataclasses.replace(recipe.process, learner=dataclasses.replace(learner, source=source))
         state = train(process, recipe.iterations, key=jax.random.key(0))
-        assert at_least <= success(state.learner.network, world, jax.random.key(1)) <= at_most
+        assert at_least <= success(world, state.learner.network, jax.random.key(1)) <= at_most
 
 
 def test_what_cannot_be_is_refused():
@@ -141,7 +202,13 @@ def test_what_cannot_be_is_refused():
         Hindsight(CartPole())
     with pytest.raises(UsageError, match="no strategy 'past'; choose future, final"):
         Hindsight(WORLD, strategy="past")
-    with pytest.raises(UsageError, match="ask for 0 or more"):
-        Hindsight(WORLD, replays=-1.0)
+    for replays in (-1.0, float("inf"), float("nan")):
+        with pytest.raises(UsageError, match="ask for 0 or more"):
+            Hindsight(WORLD, replays=replays)
+    with_memory = eqx.tree_at(
+        lambda step: step.notes["memory"], play(WORLD), jnp.zeros((LENGTH, LANES)), is_leaf=lambda leaf: leaf is None
+    )
+    with pytest.raises(UsageError, match="a network with memory"):
+        rewritten(with_memory)
     with pytest.raises(UsageError, match="PPO cannot learn with a source that changes the goal"):
         PPO(source=Hindsight(WORLD))

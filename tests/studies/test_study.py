@@ -11,7 +11,7 @@ import pytest
 from headstart import studies
 from headstart.errors import BadData, StorageError, UsageError
 from headstart.studies import study
-from headstart.studies.study import Arm, Paper, Result, Verdict, at_least, beats, must_fail, nowhere_below
+from headstart.studies.study import Arm, Paper, Result, Verdict, at_least, beats, must_fail, nowhere_below, reaches
 
 
 def arm(low, high, runs=5):
@@ -58,6 +58,15 @@ def test_a_control_must_stay_under_the_bar(control, full, quick):
 
 
 @pytest.mark.parametrize(
+    ("method", "full", "quick"),
+    [(arm(0.9, 1.0), True, True), (arm(0.8, 0.95), False, "undecided"), (arm(0.7, 0.8), False, False)],
+)
+def test_a_method_must_reach_its_bar(method, full, quick):
+    assert reaches(method, 0.9, claim="solved").holds == full
+    assert reaches(method, 0.9, claim="solved", quick=True).holds == quick
+
+
+@pytest.mark.parametrize(
     ("first", "second", "full", "quick"),
     [
         (arm(0.4, 0.6), arm(0.1, 0.4), True, True),
@@ -98,6 +107,7 @@ def test_too_few_seeds_never_decide(few):
     assert must_fail(few, 2.0, claim="c", quick=True).holds == "undecided"
     with pytest.raises(UsageError, match="run at least 3"):
         must_fail(few, 2.0, claim="c")
+    assert reaches(few, 0.0, claim="c", quick=True).holds == "undecided"
 
 
 def result(*decisions):

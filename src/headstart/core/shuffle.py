@@ -10,8 +10,7 @@ from headstart.core.types import Key
 
 __all__ = ["shuffled"]
 
-DIGITS = 32
-PLACE = 16  # digits, at most, that may tell a number's place: as many again must be left to chance
+PLACE = 16  # binary digits of 32, at most, that may tell a number's place: the others are left to chance
 
 
 def shuffled(count: int, *, key: Key) -> Int[Array, "count"]:

@@ -10,15 +10,16 @@ Andrychowicz and others, *Hindsight experience replay*, NeurIPS 2017 (algorithm 
 | k, replays with other goals for each with its own | `replays` |
 
 Nothing is stored twice: a sampled step gets another goal with probability k / (k + 1), as often as the paper replays
-one. So the future of a moment must be in its segment: let a segment of the replay be as long as an episode. What lies
-beyond the segment's end is not seen, and an episode that ends within it is not mixed with the next.
+one. So the future of a moment must be in its segment: let a segment of the replay be as long as the longest episode.
+What a segment's edge cuts off is not seen, and an episode that ends within it is not mixed with the next.
 
 The goal is judged by what the step *led to*, `after`, and not by where it began.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -27,7 +28,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from headstart.core.network import AbstractNetwork
 from headstart.core.source import AbstractSource
-from headstart.core.types import Key, Percept, Step
+from headstart.core.types import Key, Step
 from headstart.core.world import AbstractGoalWorld, AbstractWorld
 from headstart.errors import UsageError
 
@@ -37,7 +38,9 @@ STRATEGIES = ("future", "final", "episode", "random")
 
 
 class Hindsight(AbstractSource):
-    """Replays steps with goals that were achieved, for any off-policy learner.
+    """Replays steps with goals that were achieved, for off-policy learners whose network remembers nothing.
+
+    One that remembers would have to have lived through its whole past with the other goal.
 
     **Arguments:**
 
@@ -46,14 +49,15 @@ class Hindsight(AbstractSource):
       any time in any segment of the batch.
     - `replays`: k, how often a step is replayed with another goal for each time with its own.
 
-    **Raises:** `UsageError` for a world without goals, a strategy that there is not, or a k below 0.
+    **Raises:** `UsageError` for a world without goals, a strategy that there is not, a k that is no number from 0 on,
+    or, when it is to rewrite, for a network with memory.
     """
 
     world: AbstractWorld
     strategy: str = eqx.field(static=True, default="future")
     replays: float = eqx.field(static=True, default=4.0)
 
-    changes: ClassVar[frozenset[str]] = frozenset({"goal", "reward"})
+    changes: ClassVar[frozenset[str]] = frozenset({"goal", "reward", "discount"})
 
     def __check_init__(self):
         if not isinstance(self.world, AbstractGoalWorld):
@@ -62,61 +66,64 @@ class Hindsight(AbstractSource):
             )
         if self.strategy not in STRATEGIES:
             raise UsageError(f"hindsight knows no strategy {self.strategy!r}; choose {', '.join(STRATEGIES)}")
-        if not self.replays >= 0:
+        if not 0 <= self.replays < math.inf:
             raise UsageError(f"hindsight of {self.replays} replays is none; ask for 0 or more")
 
     def rewrite(self, batch: Step, network: AbstractNetwork, *, key: Key) -> Step:
         world = self.world
         assert isinstance(world, AbstractGoalWorld)
+        if batch.notes["memory"] is not None:
+            raise UsageError("hindsight cannot replay what a network with memory lived through; use one without")
         when_key, again_key = jax.random.split(key)
         each = lambda ask: jax.vmap(jax.vmap(ask))
         achieved = each(world.achieved)(batch.after.observation)
-        found = _when(batch, self.strategy, key=when_key)
+        found = self.when(batch, key=when_key)
         others = jax.tree.map(lambda leaf: leaf[found], achieved)
         again = jax.random.bernoulli(again_key, self.replays / (self.replays + 1.0), batch.reward.shape)
         goal = _where(again, others, batch.percept.goal)
 
-        reward, reached = each(world.judge)(achieved, goal)
-        reward = jnp.where(again, reward, batch.reward)
-        discount = jnp.where(again & world.ends, 1.0 - reached, batch.discount)
-        # What the agent heard of the step before was said of its old goal, too.
-        before, reached_before = each(world.judge)(each(world.achieved)(batch.percept.observation), goal)
-        heard = again & ~batch.percept.first
-        percept = _told(batch.percept, goal, heard, before, 1.0 - reached_before if world.ends else None)
-        after = _told(batch.after, goal, again, reward, discount)
+        def judged(achieved: PyTree[Array], reward: Array, discount: Array, again: Array) -> tuple[Array, Array]:
+            """What was earned and whether the task went on, now that another goal is asked for."""
+            earned, reached = each(world.judge)(achieved, goal)
+            if world.ends:
+                _, ended = each(world.judge)(achieved, batch.percept.goal)
+                # An end that was not the old goal's doing, such as a fall, is an end whatever is asked for.
+                on = jnp.where(reached, 0.0, jnp.where(ended, 1.0, discount))
+                discount = jnp.where(again, on, discount)
+            return jnp.where(again, earned, reward), discount
+
+        reward, discount = judged(achieved, batch.reward, batch.discount, again)
+        percept, after = (
+            eqx.tree_at(lambda percept: percept.goal, percept, goal) for percept in (batch.percept, batch.after)
+        )
+        last_reward, last_discount = batch.percept.reward, batch.percept.discount
+        if last_reward is not None and last_discount is not None:
+            # What the agent heard of the step before was said of its old goal, too.
+            before = each(world.achieved)(batch.percept.observation)
+            heard = judged(before, last_reward, last_discount, again & ~batch.percept.first)
+            told = lambda percept: (percept.reward, percept.discount)
+            percept, after = eqx.tree_at(told, percept, heard), eqx.tree_at(told, after, (reward, discount))
         return eqx.tree_at(
             lambda step: (step.percept, step.after, step.reward, step.discount),
             batch,
             (percept, after, reward, discount),
         )
 
-
-def _when(batch: Step, strategy: str, *, key: Key) -> tuple[Int[Array, "L N"], Int[Array, "L N"]]:
-    """For each step `[L, N]`, the time and the segment of the step that led to its new goal."""
-    length, count = batch.reward.shape
-    time = jnp.broadcast_to(jnp.arange(length)[:, None], (length, count))
-    begins = jax.lax.cummax(jnp.where(batch.percept.first, time, 0), axis=0)
-    ends = jax.lax.cummin(jnp.where(batch.last, time, length - 1), axis=0, reverse=True)
-    earliest, latest = {
-        "future": (time, ends),
-        "final": (ends, ends),
-        "episode": (begins, ends),
-        "random": (jnp.zeros_like(time), jnp.full_like(time, length - 1)),
-    }[strategy]
-    time_key, segment_key = jax.random.split(key)
-    when = jax.random.randint(time_key, (length, count), earliest, latest + 1)
-    own = jnp.broadcast_to(jnp.arange(count), (length, count))
-    return when, jax.random.randint(segment_key, own.shape, 0, count) if strategy == "random" else own
-
-
-def _told(percept: Percept, goal: PyTree[Array], heard: Bool[Array, "L N"], reward: Any, discount: Any) -> Percept:
-    """The percept with another goal, and with what the last step earned towards it."""
-    told = eqx.tree_at(lambda percept: percept.goal, percept, goal, is_leaf=lambda leaf: leaf is None)
-    if percept.reward is not None:
-        told = eqx.tree_at(lambda percept: percept.reward, told, jnp.where(heard, reward, percept.reward))
-    if percept.discount is not None and discount is not None:
-        told = eqx.tree_at(lambda percept: percept.discount, told, jnp.where(heard, discount, percept.discount))
-    return told
+    def when(self, batch: Step, *, key: Key) -> tuple[Int[Array, "L N"], Int[Array, "L N"]]:
+        """For each step `[L, N]`, the time and the segment of the step that led to its new goal."""
+        length, count = batch.reward.shape
+        time, own = jnp.broadcast_arrays(jnp.arange(length)[:, None], jnp.arange(count))
+        begins = jax.lax.cummax(jnp.where(batch.percept.first, time, 0), axis=0)
+        ends = jax.lax.cummin(jnp.where(batch.last, time, length - 1), axis=0, reverse=True)
+        earliest, latest = {
+            "future": (time, ends),
+            "final": (ends, ends),
+            "episode": (begins, ends),
+            "random": (jnp.zeros_like(time), jnp.full_like(time, length - 1)),
+        }[self.strategy]
+        time_key, segment_key = jax.random.split(key)
+        when = jax.random.randint(time_key, time.shape, earliest, latest + 1)
+        return when, jax.random.randint(segment_key, own.shape, 0, count) if self.strategy == "random" else own
 
 
 def _where(flag: Bool[Array, "L N"], new: PyTree[Array], old: PyTree[Array]) -> PyTree[Array]:

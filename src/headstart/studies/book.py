@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
+from headstart import rundir
 from headstart.evaluation import fingerprint
 from headstart.progress import AbstractObserver
-from headstart.storage import replace_file, to_json
+from headstart.storage import replace_file
 
 __all__ = ["Book", "Scores"]
 
@@ -45,5 +47,11 @@ class Book:
         seconds = time.monotonic() - started
         self.seconds += seconds
         self.observer.say(f"{name} took {seconds:.0f} s")
-        replace_file(path, to_json({"of": made, "seconds": round(seconds), "scores": scores}))
+        # In the order in which they were measured, so that a study that goes on tells the same story.
+        stored = {"of": made, "commit": rundir.about({}, 0, "")["commit"], "seconds": round(seconds), "scores": scores}
+        text = json.dumps(stored, indent=1, allow_nan=False)
+        replace_file(path, f"{text}\n".encode())
+        # Every compiled program takes some of the memory maps of a process, of which there are so many (65,530 on Linux):
+        # a study of hours would run out of them.
+        jax.clear_caches()
         return scores

@@ -1,13 +1,15 @@
 """Does it pay to replay what was done as if it had been meant?
 
-Method: DQN with hindsight on bit flipping, where nothing is heard until the goal is reached, which chance never does.
+Method: DQN with hindsight on bit flipping, where nothing is heard until the goal is reached: of 15 bits, random flips
+reach it once in some 2,800 episodes.
 
 Ablation: the same learner without hindsight; it must manage 8 bits, or it would be broken, and fail at 15. Controls
 that must fail, at 15 bits: other goals without a judgement of what was done (the reward stays the old goal's), and a
-network that is not shown the goal. Goals that were reached in other episodes must do less than those of the own one.
+network that is not shown the goal. Goals of other episodes must do less than those of the own one.
 
 Success is the share of 1,000 random pairs of start and goal that are solved without exploration, after a quarter, a
-half, three quarters and all of the steps. The robot tasks of the paper are not part of this study.
+half, three quarters and all of the steps. The bars are those of Headstart's plan for this paper, at fewer steps than it
+allows (300,000 for 15 bits, 1.5 million for 20). The robot tasks of the paper are not part of this study.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from headstart import recipes
 from headstart.core.collect import begin, collect
@@ -32,33 +34,57 @@ from headstart.core.process import Online
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Output, Percept, Step
+from headstart.errors import UsageError
 from headstart.goals.hindsight import Hindsight
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
-from headstart.studies.study import Arm, Paper, Result, Verdict, beats, conclude, must_fail, nowhere_below
+from headstart.studies.study import (
+    FEWEST,
+    Arm,
+    Paper,
+    Result,
+    Verdict,
+    beats,
+    conclude,
+    must_fail,
+    nowhere_below,
+    reaches,
+)
 from headstart.worlds.bit_flipping import BitFlipping
 
 __all__ = ["CLAIM", "PAPER", "run"]
 
-CLAIM = "Replaying what was done as if it had been meant solves bit flipping, which the same learner without it cannot."
+CLAIM = (
+    "Replaying what was done as if it had been meant solves 15 bits in 100,000 steps, in which the same learner "
+    "without it solves nothing."
+)
 PAPER = Paper("andrychowicz2017", ("figure 1", "section 4.5"))
 
-#: Steps in the world by number of bits: enough for hindsight by far, and for its ablation on 8 bits.
+#: Steps in the world by number of bits.
 STEPS = {8: 40_000, 15: 100_000, 20: 300_000}
 LOOKS = 4
 PAIRS = 1_000
 SEEDS, QUICK_SEEDS = 10, 3
-#: Success that counts as solved, and success that counts as failure (the bars were set before anything was measured).
-SOLVED, NEARLY, FAILED = 0.95, 0.9, 0.05
+SOLVED, NEARLY, FAILED = 0.95, 0.9, 0.05  # success that counts as such
+MARGIN = 0.05  # of success, over all looks, by which one arm is above another
 
 
 class Unjudged(Hindsight):
-    """A control: other goals, and the reward that was earned towards the old one."""
+    """A control: other goals are asked for, and what was earned and heard is still of the old one."""
 
     def rewrite(self, batch: Step, network: AbstractNetwork, *, key: Key) -> Step:
-        told = super().rewrite(batch, network, key=key)
-        judged = lambda step: (step.reward, step.discount)
-        return eqx.tree_at(judged, told, judged(batch))
+        goals = lambda step: (step.percept.goal, step.after.goal)
+        return eqx.tree_at(goals, batch, goals(super().rewrite(batch, network, key=key)))
+
+
+class Strangers(Hindsight):
+    """A control: goals that were achieved at any time in other segments of the batch, and never in the own one."""
+
+    def when(self, batch: Step, *, key: Key) -> tuple[Int[Array, "L N"], Int[Array, "L N"]]:
+        length, count = batch.reward.shape
+        time_key, segment_key = jax.random.split(key)
+        further = jax.random.randint(segment_key, (length, count), 1, count)
+        return jax.random.randint(time_key, (length, count), 0, length), (jnp.arange(count) + further) % count
 
 
 class Blind(AbstractNetwork):
@@ -83,27 +109,32 @@ class Pupil:
     blind: bool = False
 
     @property
+    def sighted(self) -> Online:
+        """What the recipe `bitflipping-hindsight` trains, but for the bits and the source."""
+        return recipes.flipping(BitFlipping(self.bits), self.source)
+
+    @property
     def process(self) -> Online:
-        """What the recipe `bitflipping-hindsight` trains, but for what makes this arm."""
-        process = recipes.flipping(BitFlipping(self.bits), self.source)
+        """The same, and blind if this arm is."""
+        sighted = self.sighted
         if not self.blind:
-            return process
-        return dataclasses.replace(process, network=lambda key: Blind(process.network(key)))
+            return sighted
+        return dataclasses.replace(sighted, network=lambda key: Blind(sighted.network(key)))
 
 
 def pupils() -> dict[str, Pupil]:
-    """All arms by name."""
-    hindsight = lambda bits, strategy: Hindsight(BitFlipping(bits), strategy=strategy)
+    """All arms by name. The paper's `final` has one replay for each step, and its `future` k of them."""
+    bits = {count: BitFlipping(count) for count in STEPS}
     return {
-        "8 bits, future": Pupil(8, hindsight(8, "future")),
+        "8 bits, future": Pupil(8, Hindsight(bits[8])),
         "8 bits, no hindsight": Pupil(8, Chain(())),
-        "15 bits, future": Pupil(15, hindsight(15, "future")),
-        "15 bits, final": Pupil(15, hindsight(15, "final")),
-        "15 bits, other episodes": Pupil(15, hindsight(15, "random")),
+        "15 bits, future": Pupil(15, Hindsight(bits[15])),
+        "15 bits, final": Pupil(15, Hindsight(bits[15], strategy="final", replays=1.0)),
+        "15 bits, other episodes": Pupil(15, Strangers(bits[15])),
         "15 bits, no hindsight": Pupil(15, Chain(())),
-        "15 bits, not judged": Pupil(15, Unjudged(BitFlipping(15))),
-        "15 bits, goal not shown": Pupil(15, hindsight(15, "future"), blind=True),
-        "20 bits, future": Pupil(20, hindsight(20, "future")),
+        "15 bits, not judged": Pupil(15, Unjudged(bits[15])),
+        "15 bits, goal not shown": Pupil(15, Hindsight(bits[15]), blind=True),
+        "20 bits, future": Pupil(20, Hindsight(bits[20])),
     }
 
 
@@ -111,10 +142,12 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
     book = Book(directory / "measured", observer)
     seeds = seeds or (QUICK_SEEDS if quick else SEEDS)
+    if seeds < FEWEST and not quick:
+        raise UsageError(f"{seeds} seed(s) cannot decide this claim; run at least {FEWEST}, or ask for --quick.")
     scores: Scores = {}
     for name, pupil in pupils().items():
         observer.say(f"{name}: {STEPS[pupil.bits]:,} steps from each of {seeds} seeds ...")
-        about = (name, seeds, STEPS[pupil.bits], recipes.find("bitflipping-hindsight").configuration)
+        about = (name, seeds, STEPS[pupil.bits], LOOKS, PAIRS, pupil.blind, recipes.configuration(pupil.sighted))
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, lambda: learn(name, pupil, seeds))  # noqa: B023
     arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
     return conclude(
@@ -132,37 +165,32 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
     """What was to be shown, in the order of the module's own words."""
 
-    def at_the_end(name: str) -> Arm:
-        return [arm for arm_name, arm in arms.items() if arm_name.startswith(f"{name}, ")][-1]
+    def looks(name: str) -> list[Arm]:
+        return [arm for other, arm in arms.items() if other.startswith(f"{name}, ")]
 
     def area(name: str) -> Arm:
         """The mean over all looks, for each seed: how early, and how well."""
-        looks = [arm.scores for arm_name, arm in arms.items() if arm_name.startswith(f"{name}, ")]
-        return Arm.of(np.mean(looks, axis=0))
+        return Arm.of(np.mean([arm.scores for arm in looks(name)], axis=0))
 
     def solves(name: str, bar: float) -> Verdict:
-        arm = at_the_end(name)
-        low = arm.iqm if arm.interval is None else arm.interval[0]
-        few = quick and arm.interval is None
-        return Verdict(f"{name}: success of at least {bar:g}", "undecided" if few else low >= bar, low, bar)
+        return reaches(looks(name)[-1], bar, claim=f"{name}: success at the end", quick=quick)
 
     def fails(name: str) -> Verdict:
-        return must_fail(at_the_end(name), FAILED, claim=f"{name}: fails", quick=quick)
+        return must_fail(looks(name)[-1], FAILED, claim=f"{name}: no success at the end", quick=quick)
 
-    future, final, none = (area(f"15 bits, {arm}") for arm in ("future", "final", "no hindsight"))
+    def above(first: str, second: str) -> Verdict:
+        claim = f"15 bits: {first} is above {second}, over all looks"
+        return beats(area(f"15 bits, {first}"), area(f"15 bits, {second}"), by=MARGIN, claim=claim, quick=quick)
+
+    future, final = (area(f"15 bits, {arm}") for arm in ("future", "final"))
     return (
         solves("8 bits, future", SOLVED),
         solves("8 bits, no hindsight", SOLVED),
         solves("15 bits, future", SOLVED),
         solves("20 bits, future", NEARLY),
         nowhere_below(future, final, claim="15 bits: future is not below final, over all looks", quick=quick),
-        beats(final, none, claim="15 bits: final is above no hindsight, over all looks", quick=quick),
-        beats(
-            future,
-            area("15 bits, other episodes"),
-            claim="15 bits: goals of the own episode are above those of others, over all looks",
-            quick=quick,
-        ),
+        above("final", "no hindsight"),
+        above("future", "other episodes"),
         *(fails(f"15 bits, {arm}") for arm in ("no hindsight", "not judged", "goal not shown")),
     )
 
@@ -199,6 +227,8 @@ def success(world: BitFlipping, network: AbstractNetwork, key: Key) -> Float[Arr
         output, memory = network(percept, memory)
         return Choice(jnp.argmax(output.policy).astype(jnp.int32)), memory
 
-    _, played = collect(world, network, act, begin(world, network, PAIRS, key=key), world.bits, key=key)
+    begin_key, act_key = jax.random.split(key)
+    lanes = begin(world, network, PAIRS, key=begin_key)
+    _, played = collect(world, network, act, lanes, world.bits, key=act_key)
     first = jnp.argmax(played.last, axis=0)  # where the first episode of each lane ends
     return jnp.mean(played.discount[first, jnp.arange(PAIRS)] == 0)

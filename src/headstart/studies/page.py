@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from headstart.report import Report
 from headstart.studies.study import Arm, Decision, Result
 
 __all__ = ["curves", "page"]
+
+Drawn = TypeVar("Drawn")
 
 POINT = re.compile(r"(?P<who>.+), (?P<count>[\d,]+) (?P<unit>games|steps)")
 """How an arm is named that is one point of a curve."""
@@ -27,16 +30,15 @@ def page(result: Result) -> Report:
         [[verdict.claim, _word(verdict.holds), verdict.measured, verdict.threshold] for verdict in result.verdicts],
         caption="What was to be shown, and what was found.",
     )
-    if by_count := curves(result.arms):
+    for number, drawn in enumerate(_told_apart(curves(result.arms))):
         (unit,) = {found["unit"] for name in result.arms if (found := POINT.fullmatch(name))}
-        figure = plots.adaptation_curves(by_count, games=AXES[unit])
-        report = report.figure(figure, "curve", alt=f"Score against {AXES[unit]}, for {', '.join(by_count)}.")
-    names = list(result.arms)
-    for start in range(0, len(names), len(plots.PALETTE)):
-        shown = {name: result.arms[name] for name in names[start : start + len(plots.PALETTE)]}
+        figure = plots.adaptation_curves(drawn, games=AXES[unit])
+        name = f"curve-{number + 1}" if number else "curve"
+        report = report.figure(figure, name, alt=f"Score against {AXES[unit]}, for {', '.join(drawn)}.")
+    for number, shown in enumerate(_told_apart(result.arms)):
         words = "; ".join(f"{name}: {arm.estimate}" for name, arm in shown.items())
         bars = plots.arms({name: arm.scores for name, arm in shown.items()})
-        report = report.figure(bars, f"arms-{start // len(plots.PALETTE) + 1}", alt=f"Scores by arm. {words}.")
+        report = report.figure(bars, f"arms-{number + 1}", alt=f"Scores by arm. {words}.")
     return (
         report.table(
             ["arm", "interquartile mean", "95 % interval", "seeds", "tasks"],
@@ -70,6 +72,13 @@ def curves(arms: Mapping[str, Arm]) -> dict[str, Curve]:
         who: Curve(np.array(sorted(at)), np.stack([at[games].scores for games in sorted(at)], axis=-1))
         for who, at in points.items()
     }
+
+
+def _told_apart(named: Mapping[str, Drawn]) -> Iterator[dict[str, Drawn]]:
+    """As many at a time as one figure has colours for."""
+    names = list(named)
+    for start in range(0, len(names), len(plots.PALETTE)):
+        yield {name: named[name] for name in names[start : start + len(plots.PALETTE)]}
 
 
 def _word(decision: Decision) -> str:

@@ -39,6 +39,7 @@ __all__ = [
     "conclude",
     "must_fail",
     "nowhere_below",
+    "reaches",
     "read",
     "write",
 ]
@@ -156,6 +157,18 @@ def must_fail(control: Arm, bar: float, *, claim: str, quick: bool = False) -> V
         return Verdict(claim, "undecided", control.iqm, bar)
     ((low, high),) = bounds
     return _judge(claim, high, bar, holds=high < bar, refuted=low >= bar, quick=quick)
+
+
+def reaches(arm: Arm, bar: float, *, claim: str, quick: bool = False) -> Verdict:
+    """The arm's lower bound is at the bar or above it.
+
+    **Raises:** as `beats`.
+    """
+    bounds = _bounds(arm, quick=quick)
+    if bounds is None:
+        return Verdict(claim, "undecided", arm.iqm, bar)
+    ((low, high),) = bounds
+    return _judge(claim, low, bar, holds=low >= bar, refuted=high < bar, quick=quick)
 
 
 def nowhere_below(first: Arm, second: Arm, *, claim: str, quick: bool = False) -> Verdict:
