@@ -51,7 +51,7 @@ class Book:
         stored = {"of": made, "commit": rundir.about({}, 0, "")["commit"], "seconds": round(seconds), "scores": scores}
         text = json.dumps(stored, indent=1, allow_nan=False)
         replace_file(path, f"{text}\n".encode())
-        # Every compiled program takes some of the memory maps of a process, of which there are so many (65,530 on Linux):
-        # a study of hours would run out of them.
+        # Every compiled program takes some of the memory maps that a process may have (65,530 on Linux): a study of
+        # hours would run out of them.
         jax.clear_caches()
         return scores
