@@ -1,5 +1,6 @@
 """Ratios and their bars, what is stored of them, peers that do not install, and one comparison made for real."""
 
+import io
 import json
 import sys
 from dataclasses import replace
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 from headstart import bench
 from headstart.bench import page, peers, timing
@@ -111,6 +113,16 @@ def test_a_page_shows_every_comparison(tmp_path):
     assert "no &lt;peer&gt; here." in text
     assert "quick run" in text
     assert page.table(comparisons).row_count == 3
+
+
+def test_the_table_fits_a_terminal_of_eighty_columns():
+    widest = Comparison(
+        "engine-connect-four", "w", "moves/s", "p", None, (Pair(2.56e6, 111e3), Pair(2.34e6, 112e3)), Limit(9e6, "l")
+    )
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(page.table([widest]))
+    assert "…" not in screen.getvalue()
+    assert "20.89-23.06 " in screen.getvalue()
 
 
 def test_an_unknown_bench_is_named_before_anything_runs(tmp_path):

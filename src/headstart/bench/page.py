@@ -36,7 +36,7 @@ def conclusion(comparison: Comparison) -> str:
 def table(comparisons: Sequence[Comparison]) -> Table:
     """All comparisons, to be printed by `rich`, for a terminal of 80 columns."""
     caption = "quick: these ratios are worth little" if any(comparison.quick for comparison in comparisons) else None
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), caption=caption)
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, caption=caption)
     for header in HEADERS[:1] + HEADERS[2:]:
         words = header in ("comparison", "verdict")
         shown.add_column(header, justify="left" if words else "right", no_wrap=True)
