@@ -18,6 +18,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     for name, pupil in pupils().items():
         observer.say(f"{name}: {STEPS[pupil.bits]:,} steps from each of {seeds} seeds ...")
         about = (name, seeds, STEPS[pupil.bits], LOOKS, PAIRS, pupil.blind, recipes.configuration(pupil.sighted))
-        scores |= book(name.replace(", ", "-").replace(" ", "-"), about, lambda: learn(name, pupil, seeds))  # noqa: B023
+        scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(learn, name, pupil, seeds))
     arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
     return conclude(
         study="hindsight",
