@@ -8,8 +8,7 @@ that must fail, at 15 bits: other goals without a judgement of what was done (th
 network that is not shown the goal. Goals of other episodes must do less than those of the own one.
 
 Success is the share of 1,000 random pairs of start and goal that are solved without exploration, after a quarter, a
-half, three quarters and all of the steps. The bars are those of Headstart's plan for this paper, at fewer steps than it
-allows (300,000 for 15 bits, 1.5 million for 20). The robot tasks of the paper are not part of this study.
+half, three quarters and all of the steps. The robot tasks of the paper are not part of this study.
 """
 
 from __future__ import annotations
