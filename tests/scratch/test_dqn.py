@@ -191,7 +191,7 @@ def test_targets_are_those_worked_by_hand(double):
 
 @pytest.mark.parametrize(("blend", "due", "reached"), [(1.0, True, 8.0), (0.25, True, 2.0), (1.0, False, 0.0)])
 def test_the_target_moves_its_fraction_when_due(blend, due, reached):
-    target = DQN(blend=blend)._follow(Frozen(Fixed(jnp.zeros(3))), Fixed(jnp.full(3, 8.0)), jnp.array(due))
+    target = DQN(blend=blend).follow(Frozen(Fixed(jnp.zeros(3))), Fixed(jnp.full(3, 8.0)), jnp.array(due))
     np.testing.assert_allclose(target.frozen.values, reached)
 
 

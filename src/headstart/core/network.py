@@ -12,11 +12,11 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from headstart.core.types import Output, Percept, Rollout, Step
 
-__all__ = ["AbstractNetwork", "Memory", "blank", "relive", "segments", "unroll"]
+__all__ = ["AbstractActionCritic", "AbstractNetwork", "Memory", "blank", "relive", "segments", "unroll"]
 
 Memory = Any  # a pytree of a network's own; None for one that remembers nothing
 
@@ -31,6 +31,17 @@ class AbstractNetwork(eqx.Module):
     @abc.abstractmethod
     def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
         """Unbatched. The caller blanks memory where `percept.first` (see `blank`); the network need not."""
+
+
+class AbstractActionCritic(AbstractNetwork):
+    """A policy over real actions, and one or more critics that value any action. Its two parts are learned apart."""
+
+    actor: eqx.AbstractVar[PyTree]
+    critics: eqx.AbstractVar[PyTree]
+
+    @abc.abstractmethod
+    def judge(self, percept: Percept, action: Float[Array, "size"]) -> Float[Array, "critics"]:
+        """Q(s, g, a) by each critic. Unbatched."""
 
 
 def blank(network: AbstractNetwork, memory: Memory, first: Bool[Array, ""]) -> Memory:

@@ -12,12 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from headstart.core.network import AbstractNetwork
-from headstart.core.policies import AbstractPolicy, Categorical, Gaussian
+from headstart.core.network import AbstractActionCritic, AbstractNetwork
+from headstart.core.policies import AbstractPolicy, Categorical, Gaussian, Squashed
 from headstart.core.types import Key, Output, Percept
 from headstart.core.world import AbstractWorld, Box, Discrete
+from headstart.errors import UsageError
 
-__all__ = ["ActionValues", "ActorCritic", "RecurrentActorCritic", "perceptron"]
+__all__ = ["ActionValues", "ActorCritic", "ActorCritics", "RecurrentActorCritic", "perceptron"]
 
 
 class ActorCritic(AbstractNetwork):
@@ -96,6 +97,45 @@ class ActionValues(AbstractNetwork):
         return Output(self.values(flat((percept.observation, percept.goal)))), None
 
 
+class ActorCritics(AbstractActionCritic):
+    """A policy over real actions, and one or more critics that each value an action; remembers nothing.
+
+    For DDPG, TD3 and SAC: the policy is `Squashed`, of whose two numbers for each action the first two learners use
+    but the mode. The critics share nothing, so that their errors are their own.
+
+    **Arguments:**
+
+    - `world`: what is observed, and what can be done.
+    - `width`, `depth`: of the hidden layers. `critics`: how many.
+
+    **Raises:** `UsageError` for a world of discrete actions.
+    """
+
+    actor: eqx.nn.MLP
+    critics: tuple[eqx.nn.MLP, ...]
+
+    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 256, depth: int = 2, critics: int = 2):
+        if not isinstance(world.actions, Box):
+            raise UsageError(f"{type(world).__name__} has discrete actions, which ActorCritics cannot take; use DQN")
+        actor_key, *critic_keys = jax.random.split(key, critics + 1)
+        seen, size = _seen(world), world.actions.low.size
+        self.actor = rectified(seen, 2 * size, width, depth, key=actor_key)
+        self.critics = tuple(rectified(seen + size, 1, width, depth, key=key) for key in critic_keys)
+
+    def initial(self) -> None:
+        return None
+
+    def __call__(self, percept: Percept, memory: None) -> tuple[Output, None]:
+        mean, spread = jnp.split(self.actor(flat((percept.observation, percept.goal))), 2)
+        # Between e⁻⁵ and e², smoothly: beyond, samples are all alike or all at the bounds.
+        return Output(Squashed(mean, -1.5 + 3.5 * jnp.tanh(spread))), None
+
+    def judge(self, percept: Percept, action: Float[Array, "size"]) -> Float[Array, "critics"]:
+        """The value of an action by each critic."""
+        seen = flat((percept.observation, percept.goal, action))
+        return jnp.concatenate([critic(seen) for critic in self.critics])
+
+
 class Head(eqx.Module):
     """Turns a vector of `size` numbers into a policy: one leaf for each kind of action."""
 
@@ -137,6 +177,14 @@ def perceptron(inputs: int, outputs: int, width: int, depth: int, *, scale: floa
     net = eqx.nn.MLP(inputs, outputs, width, depth, activation=jnp.tanh, key=net_key)
     sizes, gains = [inputs, *[width] * depth, outputs], [2**0.5] * depth + [scale]
     layers = tuple(orthogonal(*each) for each in zip(sizes[:-1], sizes[1:], gains, keys, strict=True))
+    return eqx.tree_at(lambda net: net.layers, net, layers)
+
+
+def rectified(inputs: int, outputs: int, width: int, depth: int, *, key: Key) -> eqx.nn.MLP:
+    """Equinox's perceptron with rectified units, but for its products: see `Linear`."""
+    net = eqx.nn.MLP(inputs, outputs, width, depth, key=key)
+    sizes, keys = [inputs, *[width] * depth, outputs], jax.random.split(key, depth + 1)
+    layers = tuple(Linear(*each, key=key) for *each, key in zip(sizes[:-1], sizes[1:], keys, strict=True))
     return eqx.tree_at(lambda net: net.layers, net, layers)
 
 

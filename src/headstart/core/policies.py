@@ -10,11 +10,12 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
 from headstart.core.types import Key
 
-__all__ = ["AbstractPolicy", "Categorical", "Gaussian"]
+__all__ = ["AbstractPolicy", "Categorical", "Gaussian", "Squashed"]
 
 
 class AbstractPolicy(eqx.Module):
@@ -74,3 +75,45 @@ class Gaussian(AbstractPolicy):
 
     def entropy(self) -> Float[Array, "*batch"]:
         return jnp.sum(self.log_std + 0.5 * jnp.log(2 * jnp.pi * jnp.e), axis=-1)
+
+
+class Squashed(AbstractPolicy):
+    """Real actions in (−1, 1): the hyperbolic tangent of independent normals, of which these are `mean` and `log_std`.
+
+    Haarnoja and others, *Soft actor-critic*, ICML 2018, appendix C. The mode is the tangent of the mean, as usual,
+    which is the most likely action only where the normal is narrow.
+    """
+
+    mean: Float[Array, "*batch size"]
+    log_std: Float[Array, "*batch size"]
+
+    def sample(self, *, key: Key) -> Array:
+        return self.sample_and_log_prob(key=key)[0]
+
+    def sample_and_log_prob(self, *, key: Key) -> tuple[Float[Array, "*batch size"], Float[Array, "*batch"]]:
+        """An action and its logarithmic density, which is lost in rounding once the action is all that is known."""
+        noise = jax.random.normal(key, self.mean.shape)
+        raw = self.mean + jnp.exp(self.log_std) * noise
+        density = jax.scipy.stats.norm.logpdf(noise) - self.log_std - _log_slope(raw)
+        return jnp.tanh(raw), jnp.sum(density, axis=-1)
+
+    def mode(self) -> Array:
+        return jnp.tanh(self.mean)
+
+    def log_prob(self, action: Array) -> Float[Array, "*batch"]:
+        """Of actions inside (−1, 1); those at the bounds or beyond count as the nearest that are told from them."""
+        raw = jnp.arctanh(jnp.clip(action, -1 + 1e-6, 1 - 1e-6))
+        density = jax.scipy.stats.norm.logpdf(raw, self.mean, jnp.exp(self.log_std)) - _log_slope(raw)
+        return jnp.sum(density, axis=-1)
+
+    def entropy(self) -> Float[Array, "*batch"]:
+        """The normal's entropy and the mean logarithm of the tangent's slope, by Gauss-Hermite quadrature."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(32)
+        raw = self.mean[..., None] + jnp.exp(self.log_std)[..., None] * jnp.asarray(nodes, jnp.float32)
+        slope = _log_slope(raw) @ jnp.asarray(weights / weights.sum(), jnp.float32)
+        return jnp.sum(self.log_std + 0.5 * jnp.log(2 * jnp.pi * jnp.e) + slope, axis=-1)
+
+
+def _log_slope(raw: Array) -> Array:
+    """log(1 − tanh²(x)), in a form that does not round to log 0."""
+    return 2.0 * (jnp.log(2.0) - raw - jax.nn.softplus(-2.0 * raw))

@@ -24,61 +24,28 @@ after acting (stored state of Kapturowski and others, *Recurrent experience repl
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from headstart.core.learner import AbstractLearner
-from headstart.core.network import AbstractNetwork, Memory, relive
-from headstart.core.optimise import clipped_adam, descend, prepare
-from headstart.core.replay import Replay
-from headstart.core.scan import scan
+from headstart.core.network import Memory, relive
+from headstart.core.off_policy import AbstractOffPolicy, Learned, OffPolicyState
+from headstart.core.optimise import descend
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Choice, Frozen, Key, Metrics, Percept, Rollout, Step
-from headstart.errors import UsageError
+from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
 
-__all__ = ["DQN", "DQNState", "Learned"]
-
-
-class Learned(eqx.Module):
-    """What a gradient step changes. `optimisers` has one state for the network and one for the source."""
-
-    network: AbstractNetwork
-    target: Frozen[AbstractNetwork]
-    source: AbstractSource
-    optimisers: tuple[optax.OptState, ...]
-    gradients: Int[Array, ""]
+__all__ = ["DQN"]
 
 
-class DQNState(eqx.Module):
-    """What evolves: what was learned, what is remembered, and how many steps were taken in all lanes together."""
-
-    learned: Learned
-    replay: Replay
-    steps: Int[Array, ""]
-
-    @property
-    def network(self) -> AbstractNetwork:
-        return self.learned.network
-
-
-class DQN(AbstractLearner):
+class DQN(AbstractOffPolicy):
     """Learns the value of each discrete action, acting ε-greedily.
 
-    **Arguments:**
+    **Arguments:** those of `AbstractOffPolicy`, and
 
-    - `source`: whatever else is known. It may not need `log_prob`: ε-greedy acting records none.
     - `discount`: γ, per step.
-    - `capacity`: steps that the replay holds; `segment`: steps in each of its segments, a divisor of the rollout's.
-    - `batch`: segments in each gradient step; `updates`: gradient steps for each rollout.
-    - `warmup`: steps before the first gradient step.
     - `epsilon`: probability of a random action at first and at last; `explore`: steps between the two.
-    - `period`, `blend`: every `period` gradient steps, the target moves the fraction `blend` towards the network.
     - `double`: the network chooses the action of the successor and the target judges it.
-    - `learning_rate`: a number or an optax schedule over gradient steps; `clip`: the greatest gradient norm, for the
-      network and for the source separately.
     """
 
     source: AbstractSource = Chain()
@@ -86,6 +53,7 @@ class DQN(AbstractLearner):
     capacity: int = 100_000
     segment: int = 1
     batch: int = 64
+    minibatches: int = 1
     updates: int = 1
     warmup: int = 1_000
     epsilon: tuple[float, float] = (1.0, 0.05)
@@ -96,25 +64,7 @@ class DQN(AbstractLearner):
     learning_rate: float | optax.Schedule = 1e-3
     clip: float = 10.0
 
-    def __check_init__(self):
-        missing = self.source.needs - {"memory", "memory_after"}
-        if missing:
-            raise UsageError(
-                f"DQN records no {', '.join(sorted(missing))}, which its source needs; use a learner that does"
-            )
-
-    @property
-    def optimiser(self) -> optax.GradientTransformation:
-        return clipped_adam(self.learning_rate, self.clip)
-
-    def init(self, network: AbstractNetwork, example: Step, *, key: Key) -> DQNState:
-        copy = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True) if eqx.is_array(leaf) else leaf, network)
-        optimisers = prepare(self.optimiser, (network, self.source))
-        learned = Learned(network, Frozen(copy), self.source, optimisers, jnp.zeros((), jnp.int32))
-        replay = Replay.create(example, max(self.capacity // self.segment, 1), self.segment)
-        return DQNState(learned, replay, jnp.zeros((), jnp.int32))
-
-    def act(self, state: DQNState, percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
+    def act(self, state: OffPolicyState, percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
         explore_key, action_key = jax.random.split(key)
         output, memory = state.network(percept, memory)
         best = _best(output.policy, percept.legal)
@@ -123,45 +73,31 @@ class DQN(AbstractLearner):
         explores = jax.random.uniform(explore_key) < self._epsilon(state.steps)
         return Choice(jnp.where(explores, random, best).astype(jnp.int32)), memory
 
-    def update(self, state: DQNState, rollout: Rollout, *, key: Key) -> tuple[DQNState, Metrics]:
-        observe_key, learn_key = jax.random.split(key)
-        source = state.learned.source.observe(rollout, state.network, key=observe_key)
-        learned = eqx.tree_at(lambda learned: learned.source, state.learned, source)
-        replay, steps = state.replay.add(rollout), state.steps + rollout.reward.size
-
-        step = lambda learned, key: self._gradient_step(learned, replay, key=key)
-        fresh, metrics = scan(step, learned, jax.random.split(learn_key, self.updates))
-        # Computed during the warm-up too, and then dropped: a branch would be traced twice to save one second.
-        ready = steps >= self.warmup
-        keep = lambda new, old: jnp.where(ready, new, old) if eqx.is_array(new) else new
-        learned = jax.tree.map(keep, fresh, learned)
-        metrics = jax.tree.map(lambda leaf: jnp.where(ready, jnp.mean(leaf, axis=0), jnp.nan), metrics)
-        metrics |= {"dqn/epsilon": self._epsilon(steps)}
-        return DQNState(learned, replay, steps), metrics
+    def update(self, state: OffPolicyState, rollout: Rollout, *, key: Key) -> tuple[OffPolicyState, Metrics]:
+        state, metrics = super().update(state, rollout, key=key)
+        return state, metrics | {"dqn/epsilon": self._epsilon(state.steps)}
 
     def _epsilon(self, steps: Int[Array, ""]) -> Float[Array, ""]:
         first, final = self.epsilon
         return first + (final - first) * jnp.clip(steps / max(self.explore, 1), 0.0, 1.0)
 
-    def _gradient_step(self, state: Learned, replay: Replay, *, key: Key) -> tuple[Learned, Metrics]:
-        sample_key, rewrite_key, loss_key = jax.random.split(key, 3)
-        batch = state.source.rewrite(replay.sample(self.batch, key=sample_key), state.network, key=rewrite_key)
-        targets = self._targets(state, batch)
+    def gradient_step(self, learned: Learned, batch: Step, *, key: Key) -> tuple[Learned, Metrics]:
+        targets = self._targets(learned, batch)
         (network, source), optimisers, descent = descend(
-            lambda parts: self._loss(parts, batch, targets, loss_key),
-            (state.network, state.source),
+            lambda parts: self._loss(parts, batch, targets, key),
+            (learned.network, learned.source),
             self.optimiser,
-            state.optimisers,
+            learned.optimisers,
         )
-        gradients_done = state.gradients + descent.made
-        target = self._follow(state.target, network, descent.made & (gradients_done % self.period == 0))
-        return Learned(network, target, source, optimisers, gradients_done), descent.reported("dqn")
+        gradients = learned.gradients + descent.made
+        target = self.follow(learned.target, network, descent.made & (gradients % self.period == 0))
+        return Learned(network, target, learned.own, source, optimisers, gradients), descent.reported("dqn")
 
-    def _targets(self, state: Learned, batch: Step) -> Float[Array, "L N"]:
+    def _targets(self, learned: Learned, batch: Step) -> Float[Array, "L N"]:
         """y, for every step of the batch."""
         value = lambda network: jax.vmap(jax.vmap(network))(batch.after, batch.notes["memory_after"])[0].policy
-        judged = value(state.target())
-        chosen = _best(value(state.network) if self.double else judged, batch.after.legal)
+        judged = value(learned.target())
+        chosen = _best(value(learned.network) if self.double else judged, batch.after.legal)
         following = jnp.take_along_axis(judged, chosen[..., None], axis=-1)[..., 0]
         return jax.lax.stop_gradient(batch.reward + self.discount * batch.discount * following)
 
@@ -172,12 +108,6 @@ class DQN(AbstractLearner):
         loss = jnp.mean(optax.losses.l2_loss(taken, targets))
         extra, reported = source.loss(network, batch, outputs, key=key)
         return loss + extra, {"dqn/loss": loss, "dqn/value": jnp.mean(taken)} | reported
-
-    def _follow(self, target: Frozen, network: AbstractNetwork, due: Bool[Array, ""]) -> Frozen:
-        arrays, static = eqx.partition(network, eqx.is_inexact_array)
-        old = eqx.filter(target.frozen, eqx.is_inexact_array)
-        near = optax.incremental_update(arrays, old, self.blend)
-        return Frozen(eqx.combine(jax.tree.map(lambda new, old: jnp.where(due, new, old), near, old), static))
 
 
 def _best(values: Float[Array, "*batch actions"], legal: Bool[Array, "*batch actions"] | None) -> Int[Array, "*batch"]:

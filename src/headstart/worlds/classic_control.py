@@ -1,4 +1,6 @@
-"""The classics of control: CartPole-v1, Acrobot-v1 and MountainCar-v0, with Gymnasium's dynamics, rewards and limits.
+"""The classics of control, with the dynamics, rewards and limits of Gymnasium.
+
+CartPole-v1, Acrobot-v1 and MountainCar-v0 choose among actions; the torque of Pendulum-v1 is a real number.
 
 Barto, Sutton and Anderson, *Neuronlike adaptive elements that can solve difficult learning control problems*, 1983;
 Sutton, *Generalization in reinforcement learning: successful examples using sparse coarse coding*, NIPS 1995; Moore,
@@ -20,9 +22,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.types import Key, Outcome, Task
-from headstart.core.world import AbstractWorld, Discrete
+from headstart.core.world import AbstractWorld, Box, Discrete
 
-__all__ = ["Acrobot", "CartPole", "Motion", "MountainCar"]
+__all__ = ["Acrobot", "CartPole", "Motion", "MountainCar", "Pendulum"]
 
 
 class Motion(eqx.Module):
@@ -36,10 +38,10 @@ class AbstractControl(AbstractWorld):
     """One system to control: where it begins, how it moves, what is seen of it, and after how many steps it is cut."""
 
     limit: ClassVar[int]
-    count: ClassVar[int]  # of actions
+    count: ClassVar[int]  # of actions, where they are discrete
 
     @property
-    def actions(self) -> Discrete:
+    def actions(self) -> Discrete | Box:
         return Discrete(self.count)
 
     def task(self, *, key: Key) -> Task:
@@ -49,9 +51,7 @@ class AbstractControl(AbstractWorld):
         place = self._begin(key=key)
         return Motion(place, jnp.zeros((), jnp.int32)), self._show(place)
 
-    def step(
-        self, state: Motion, task: Task, action: Int[Array, ""], *, key: Key | None = None
-    ) -> tuple[Motion, Outcome]:
+    def step(self, state: Motion, task: Task, action: Array, *, key: Key | None = None) -> tuple[Motion, Outcome]:
         place, reward, ended = self._move(state.place, action)
         steps = state.steps + 1
         discount = (~ended).astype(jnp.float32)
@@ -64,7 +64,7 @@ class AbstractControl(AbstractWorld):
 
     @abc.abstractmethod
     def _move(
-        self, place: Float[Array, "size"], action: Int[Array, ""]
+        self, place: Float[Array, "size"], action: Array
     ) -> tuple[Float[Array, "size"], Float[Array, ""], Bool[Array, ""]]:
         """Where an action leads, its reward, and whether that is a true end."""
 
@@ -169,3 +169,34 @@ class MountainCar(AbstractControl):
         position = jnp.clip(position + velocity, -1.2, 0.6)
         velocity = jnp.where((position <= -1.2) & (velocity < 0), 0.0, velocity)
         return jnp.stack([position, velocity]), -jnp.ones(()), (position >= 0.5) & (velocity >= 0)
+
+
+class Pendulum(AbstractControl):
+    """Swing a pendulum up and hold it there, with a torque too weak to lift it: 200 steps, none of which ends it.
+
+    The action, from −1 to 1, is a torque of up to 2 Nm. Observed: cosine and sine of the angle from upright, and the
+    angular velocity (rad/s), up to 8. A step costs θ² + 0.1 θ̇² + 0.001 torque². A rod of 1 kg and 1 m, under 10 m/s².
+    """
+
+    limit = 200
+
+    @property
+    def actions(self) -> Box:
+        return Box(jnp.array([-2.0]), jnp.array([2.0]))
+
+    def _begin(self, *, key: Key) -> Float[Array, "2"]:
+        return jax.random.uniform(key, (2,), minval=-1.0, maxval=1.0) * jnp.array([jnp.pi, 1.0])
+
+    def _move(
+        self, place: Float[Array, "2"], action: Float[Array, "1"]
+    ) -> tuple[Float[Array, "2"], Float[Array, ""], Bool[Array, ""]]:
+        interval = 0.05
+        angle, spin = place
+        torque = 2 * jnp.clip(action[0], -1.0, 1.0)
+        tilt = jnp.mod(angle + jnp.pi, 2 * jnp.pi) - jnp.pi
+        cost = tilt**2 + 0.1 * spin**2 + 0.001 * torque**2
+        spin = jnp.clip(spin + (15 * jnp.sin(angle) + 3 * torque) * interval, -8.0, 8.0)
+        return jnp.stack([angle + spin * interval, spin]), -cost, jnp.array(False)
+
+    def _show(self, place: Float[Array, "2"]) -> Float[Array, "3"]:
+        return jnp.stack([jnp.cos(place[0]), jnp.sin(place[0]), place[1]])
