@@ -133,7 +133,7 @@ class Unbatched(Goal):
         ("PairOfRewards", "reward", "return one number"),
         ("Unlearnable", "actions", "only Discrete and a Box"),
         ("OtherGoal", "goal", "where step gave 3.0"),
-        ("NoAchieved", "goal", "observations lack ['achieved_goal']; show all three"),
+        ("NoAchieved", "goal", "observations lack achieved_goal; show all three"),
         ("Unbatched", "goal", "compute_reward of a batch of 1 has shape ()"),
     ],
 )

@@ -1,6 +1,7 @@
 """Networks that suit most worlds: perceptrons, with and without memory.
 
-Each is made from a world and a key, so that a recipe reads as one line: `partial(ActorCritic, world)`. Observations and
+Each is made from a world, or a host of environments, and a key, so that a recipe reads as one line:
+`partial(ActorCritic, world)`. Observations and
 goals may be any pytree of arrays: they are laid end to end.
 """
 
@@ -12,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from headstart.core.hosted import AbstractHost
 from headstart.core.network import AbstractActionCritic, AbstractNetwork
 from headstart.core.policies import AbstractPolicy, Categorical, Gaussian, Squashed
-from headstart.core.types import Key, Output, Percept
+from headstart.core.types import Frozen, Key, Output, Percept
 from headstart.core.world import AbstractWorld, Box, Discrete
 from headstart.errors import UsageError
 
@@ -34,7 +36,7 @@ class ActorCritic(AbstractNetwork):
     critic: eqx.nn.MLP
     head: Head
 
-    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 64, depth: int = 2):
+    def __init__(self, world: AbstractWorld | AbstractHost, key: Key, *, width: int = 64, depth: int = 2):
         actor_key, critic_key = jax.random.split(key)
         size = _seen(world)
         self.head = head(world.actions)
@@ -62,7 +64,7 @@ class RecurrentActorCritic(AbstractNetwork):
     head: Head
     world_actions: Discrete | Box
 
-    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 64):
+    def __init__(self, world: AbstractWorld | AbstractHost, key: Key, *, width: int = 64):
         embed_key, cell_key, actor_key, critic_key = jax.random.split(key, 4)
         self.world_actions, self.head = world.actions, head(world.actions)
         size = _seen(world) + _action_features(world.actions, world.actions.zero()).size + 2
@@ -86,7 +88,7 @@ class ActionValues(AbstractNetwork):
 
     values: eqx.nn.MLP
 
-    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 64, depth: int = 2):
+    def __init__(self, world: AbstractWorld | AbstractHost, key: Key, *, width: int = 64, depth: int = 2):
         assert isinstance(world.actions, Discrete)
         self.values = eqx.nn.MLP(_seen(world), world.actions.count, width, depth, key=key)
 
@@ -107,33 +109,54 @@ class ActorCritics(AbstractActionCritic):
 
     - `world`: what is observed, and what can be done.
     - `width`, `depth`: of the hidden layers. `critics`: how many.
+    - `typical`: mean and standard deviation of what is seen, as `headstart.core.hosted.survey` finds them. What is
+      shown is then judged by them, and cut at five deviations; as it is if `None`.
 
     **Raises:** `UsageError` for a world of discrete actions.
     """
 
     actor: eqx.nn.MLP
     critics: tuple[eqx.nn.MLP, ...]
+    typical: Frozen[tuple[Float[Array, "seen"], Float[Array, "seen"]]] | None
 
-    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 256, depth: int = 2, critics: int = 2):
+    def __init__(
+        self,
+        world: AbstractWorld | AbstractHost,
+        key: Key,
+        *,
+        width: int = 256,
+        depth: int = 2,
+        critics: int = 2,
+        typical: tuple[Sight, Sight] | None = None,
+    ):
         if not isinstance(world.actions, Box):
             raise UsageError(f"{type(world).__name__} has discrete actions, which ActorCritics cannot take; use DQN")
         actor_key, *critic_keys = jax.random.split(key, critics + 1)
         seen, size = _seen(world), world.actions.low.size
         self.actor = rectified(seen, 2 * size, width, depth, key=actor_key)
         self.critics = tuple(rectified(seen + size, 1, width, depth, key=key) for key in critic_keys)
+        laid = lambda sight: flat((jnp.asarray(sight.observation), sight.goal))
+        self.typical = None if typical is None else Frozen((laid(typical[0]), laid(typical[1])))
 
     def initial(self) -> None:
         return None
 
     def __call__(self, percept: Percept, memory: None) -> tuple[Output, None]:
-        mean, spread = jnp.split(self.actor(flat((percept.observation, percept.goal))), 2)
+        mean, spread = jnp.split(self.actor(self._see(percept)), 2)
         # Between e⁻⁵ and e², smoothly: beyond, samples are all alike or all at the bounds.
         return Output(Squashed(mean, -1.5 + 3.5 * jnp.tanh(spread))), None
 
     def judge(self, percept: Percept, action: Float[Array, "size"]) -> Float[Array, "critics"]:
         """The value of an action by each critic."""
-        seen = flat((percept.observation, percept.goal, action))
+        seen = jnp.concatenate([self._see(percept), action])
         return jnp.concatenate([critic(seen) for critic in self.critics])
+
+    def _see(self, percept: Percept) -> Float[Array, "seen"]:
+        seen = flat((percept.observation, percept.goal))
+        if self.typical is None:
+            return seen
+        mean, deviation = self.typical()
+        return jnp.clip((seen - mean) / deviation, -5.0, 5.0)
 
 
 class Head(eqx.Module):
@@ -236,12 +259,16 @@ def _action_features(actions: Discrete | Box, action: PyTree[Array]) -> Float[Ar
     return jax.nn.one_hot(action, actions.count) if isinstance(actions, Discrete) else action
 
 
-def _seen(world: AbstractWorld) -> int:
+def _seen(world: AbstractWorld | AbstractHost) -> int:
     """How many numbers an observation and a goal hold together."""
 
     def first(key: Key):
+        assert not isinstance(world, AbstractHost)
         task = world.task(key=key)
         return world.reset(task, key=key)[1], task.goal
 
-    shapes = jax.eval_shape(first, jax.random.key(0))
+    if isinstance(world, AbstractHost):
+        shapes = (world.sight.observation, world.sight.goal)
+    else:
+        shapes = jax.eval_shape(first, jax.random.key(0))
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes))

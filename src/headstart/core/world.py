@@ -14,7 +14,16 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from headstart.core.types import Key, Outcome, Percept, Task
 
-__all__ = ["AbstractGoalWorld", "AbstractTwoPlayerWorld", "AbstractWorld", "Box", "Discrete", "State", "perceive"]
+__all__ = [
+    "AbstractGoalWorld",
+    "AbstractGoals",
+    "AbstractTwoPlayerWorld",
+    "AbstractWorld",
+    "Box",
+    "Discrete",
+    "State",
+    "perceive",
+]
 
 State = Any  # a pytree of a world's own
 
@@ -63,8 +72,8 @@ class AbstractWorld(eqx.Module):
         return None
 
 
-class AbstractGoalWorld(AbstractWorld):
-    """A world that can say of any moment which goal it achieved: hindsight asks it, and never re-derives a reward.
+class AbstractGoals(eqx.Module):
+    """Who can say of any moment which goal it achieved: hindsight asks, and never re-derives a reward.
 
     `ends` says whether a goal that was reached ends the episode.
     """
@@ -78,6 +87,10 @@ class AbstractGoalWorld(AbstractWorld):
     @abc.abstractmethod
     def judge(self, achieved: PyTree[Array], goal: PyTree[Array]) -> tuple[Float[Array, ""], Bool[Array, ""]]:
         """The reward for having achieved that goal when asked for this one, and whether it was reached."""
+
+
+class AbstractGoalWorld(AbstractWorld, AbstractGoals):
+    """A world whose tasks are goals, and which judges them itself."""
 
 
 class AbstractTwoPlayerWorld(AbstractWorld):

@@ -4,8 +4,8 @@ Andrychowicz and others, *Hindsight experience replay*, NeurIPS 2017 (algorithm 
 
 | paper | here |
 |---|---|
-| m(s), the goal that a state fulfils | `world.achieved(observation)` |
-| r(s, a, g) = −[f_g(s′) = 0] | `world.judge(achieved, goal)`: the world's own word, never re-derived |
+| m(s), the goal that a state fulfils | `goals.achieved(observation)` |
+| r(s, a, g) = −[f_g(s′) = 0] | `goals.judge(achieved, goal)`: the world's own word, never re-derived |
 | 𝕊, the strategy for sampling goals | `strategy`: `"future"`, `"final"`, `"episode"` or `"random"` |
 | k, replays with other goals for each with its own | `replays` |
 
@@ -29,7 +29,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 from headstart.core.network import AbstractNetwork
 from headstart.core.source import AbstractSource
 from headstart.core.types import Key, Step
-from headstart.core.world import AbstractGoalWorld, AbstractWorld
+from headstart.core.world import AbstractGoals, AbstractWorld
 from headstart.errors import UsageError
 
 __all__ = ["STRATEGIES", "Hindsight"]
@@ -44,7 +44,8 @@ class Hindsight(AbstractSource):
 
     **Arguments:**
 
-    - `world`: says which goal an observation fulfils, and what it is worth to have fulfilled it.
+    - `goals`: says which goal an observation fulfils, and what it is worth to have fulfilled it: an
+      `AbstractGoalWorld`, or `headstart.worlds.adapters.goals.gymnasium_goals` of an environment of Gymnasium's.
     - `strategy`: whose goal a step gets: one achieved later in its episode, at the end of it, at any time in it, or at
       any time in any segment of the batch.
     - `replays`: k, how often a step is replayed with another goal for each time with its own.
@@ -53,16 +54,17 @@ class Hindsight(AbstractSource):
     or, when it is to rewrite, for a network with memory.
     """
 
-    world: AbstractWorld
+    goals: AbstractGoals | AbstractWorld
     strategy: str = eqx.field(static=True, default="future")
     replays: float = eqx.field(static=True, default=4.0)
 
     changes: ClassVar[frozenset[str]] = frozenset({"goal", "reward", "discount"})
 
     def __check_init__(self):
-        if not isinstance(self.world, AbstractGoalWorld):
+        if not isinstance(self.goals, AbstractGoals):
             raise UsageError(
-                f"{type(self.world).__name__} cannot say which goal it achieved; hindsight needs an AbstractGoalWorld"
+                f"{type(self.goals).__name__} cannot say which goal it achieved; hindsight needs an AbstractGoalWorld, "
+                "or gymnasium_goals of an environment"
             )
         if self.strategy not in STRATEGIES:
             raise UsageError(f"hindsight knows no strategy {self.strategy!r}; choose {', '.join(STRATEGIES)}")
@@ -70,13 +72,13 @@ class Hindsight(AbstractSource):
             raise UsageError(f"hindsight of {self.replays} replays is none; ask for 0 or more")
 
     def rewrite(self, batch: Step, network: AbstractNetwork, *, key: Key) -> Step:
-        world = self.world
-        assert isinstance(world, AbstractGoalWorld)
+        goals = self.goals
+        assert isinstance(goals, AbstractGoals)
         if batch.notes["memory"] is not None:
             raise UsageError("hindsight cannot replay what a network with memory lived through; use one without")
         when_key, again_key = jax.random.split(key)
         each = lambda ask: jax.vmap(jax.vmap(ask))
-        achieved = each(world.achieved)(batch.after.observation)
+        achieved = each(goals.achieved)(batch.after.observation)
         found = self.when(batch, key=when_key)
         others = jax.tree.map(lambda leaf: leaf[found], achieved)
         again = jax.random.bernoulli(again_key, self.replays / (self.replays + 1.0), batch.reward.shape)
@@ -84,9 +86,9 @@ class Hindsight(AbstractSource):
 
         def judged(achieved: PyTree[Array], reward: Array, discount: Array, again: Array) -> tuple[Array, Array]:
             """What was earned and whether the task went on, now that another goal is asked for."""
-            earned, reached = each(world.judge)(achieved, goal)
-            if world.ends:
-                _, ended = each(world.judge)(achieved, batch.percept.goal)
+            earned, reached = each(goals.judge)(achieved, goal)
+            if goals.ends:
+                _, ended = each(goals.judge)(achieved, batch.percept.goal)
                 # An end that was not the old goal's doing, such as a fall, is an end whatever is asked for.
                 on = jnp.where(reached, 0.0, jnp.where(ended, 1.0, discount))
                 discount = jnp.where(again, on, discount)
@@ -99,7 +101,7 @@ class Hindsight(AbstractSource):
         last_reward, last_discount = batch.percept.reward, batch.percept.discount
         if last_reward is not None and last_discount is not None:
             # What the agent heard of the step before was said of its old goal, too.
-            before = each(world.achieved)(batch.percept.observation)
+            before = each(goals.achieved)(batch.percept.observation)
             heard = judged(before, last_reward, last_discount, again & ~batch.percept.first)
             told = lambda percept: (percept.reward, percept.discount)
             percept, after = eqx.tree_at(told, percept, heard), eqx.tree_at(told, after, (reward, discount))

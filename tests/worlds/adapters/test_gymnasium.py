@@ -194,7 +194,7 @@ def test_a_vector_that_may_spend_steps_on_resets_is_refused():
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
-def test_goals_are_told_and_achieved_goals_are_not(mode):
+def test_goals_are_told_and_achieved_goals_shown_last(mode):
     class Goal(Faults.SpoiltGoal):
         spoil = Plain.spoil
 
@@ -202,7 +202,8 @@ def test_goals_are_told_and_achieved_goals_are_not(mode):
     answer = run(GymnasiumHost(SyncVectorEnv([Goal] * 2, autoreset_mode=mode)), 10)[-1]
     assert answer.last.all()
     assert answer.after.goal.tolist() == [[0.5, 0.5]] * 2
-    assert answer.after.observation.shape == (2, 2)
+    assert answer.after.observation.shape == (2, 4)
+    assert answer.after.observation[:, 2:].tolist() == [[1.0, 1.0]] * 2
 
 
 def test_other_spaces_are_flattened_or_refused_by_name():

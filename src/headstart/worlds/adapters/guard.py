@@ -17,8 +17,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from headstart.errors import BadData
-from headstart.worlds.adapters.spaces import GOALS, encode, encoded, pick
+from headstart.errors import BadData, UsageError
+from headstart.worlds.adapters.spaces import GOALS, encode, encoded, goal_fault, pick
 
 __all__ = ["Guard", "Guarded"]
 
@@ -61,8 +61,10 @@ class Guard(gymnasium.Env):
         self.render_mode = getattr(self.environment, "render_mode", None)
         self.action_space = self.environment.action_space
         space = self.environment.observation_space
-        self.is_goal = isinstance(space, spaces.Dict) and set(space.spaces) >= GOALS
-        self.parts = {key: space[key] for key in ("observation", "desired_goal")} if self.is_goal else {}
+        self.is_goal = isinstance(space, spaces.Dict) and "desired_goal" in space.spaces
+        if self.is_goal and (fault := goal_fault(space)):
+            raise UsageError(f"environment {index} shows a desired_goal, but {fault}")
+        self.parts = {key: space[key] for key in sorted(GOALS)} if self.is_goal else {}
         shown = {key: encoded(part, key) for key, part in self.parts.items()}
         self.observation_space = spaces.Dict(shown) if self.is_goal else encoded(space, "observation")
 

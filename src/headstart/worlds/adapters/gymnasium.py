@@ -5,8 +5,8 @@ processes of their own; `GymnasiumHost(vector)` takes a vector environment of on
 
 Observations become `float32`: a `Box` keeps its shape; a `Dict`, `Tuple`, `Discrete` or `MultiBinary` is flattened into
 one vector, with discrete parts one-hot. Of a goal environment (`observation`, `achieved_goal`, `desired_goal`) the
-desired goal becomes `Percept.goal` and the achieved goal is never shown. Agents act in [−1, 1]; the environment sees
-its own bounds.
+desired goal becomes `Percept.goal`, and the achieved goal is shown after the rest of the observation, where
+`headstart.worlds.adapters.goals` finds it. Agents act in [−1, 1]; the environment sees its own bounds.
 
 **Autoreset** is read from the vector's `metadata["autoreset_mode"]`. Under `SAME_STEP` the true successor is
 `info["final_obs"]`; under `DISABLED` the lanes that ended are reset at once by `options["reset_mask"]`. Gymnasium's own
@@ -26,6 +26,7 @@ from headstart.core.hosted import AbstractHost, Answer, Sight
 from headstart.core.world import Box, Discrete
 from headstart.errors import BadData, UsageError, require
 from headstart.worlds.adapters import workers
+from headstart.worlds.adapters.spaces import goal_fault
 
 __all__ = ["GymnasiumHost", "actions_of", "gymnasium_host", "maker"]
 
@@ -37,6 +38,8 @@ def maker(target: Any) -> Callable[[], Any]:
     """
     gymnasium = require("gymnasium", "gymnasium")
     if isinstance(target, str):
+        if target.startswith(ROBOTICS) and target not in gymnasium.registry:
+            gymnasium.register_envs(require("gymnasium_robotics", "robotics"))
         try:
             gymnasium.spec(target)
         except gymnasium.error.Error as error:
@@ -82,6 +85,10 @@ def gymnasium_host(
         ) from error
 
 
+ROBOTICS = ("Fetch", "PointMaze", "AntMaze", "HandReach", "HandManipulate", "AdroitHand", "FrankaKitchen")
+"""How the ids begin that Gymnasium-Robotics has: it is imported when one is asked for."""
+
+
 class GymnasiumHost(AbstractHost):
     """A `gymnasium.vector.VectorEnv` as a host.
 
@@ -101,7 +108,7 @@ class GymnasiumHost(AbstractHost):
         self._workers = vector.unwrapped if _is_async(vector) else None
         if self._workers is not None:
             workers.time_limit(self._workers, timeout)
-        _seen_space(vector.single_observation_space)
+        self.sight = _first_sight(vector.single_observation_space)
         self.actions, self._to_environment = actions_of(vector.single_action_space)
         self._episodes = np.zeros(self.lanes, int)
         self._lengths = np.zeros(self.lanes, int)
@@ -170,9 +177,11 @@ class GymnasiumHost(AbstractHost):
     def _sight(self, observation: Any) -> Sight:
         goal = None
         if isinstance(observation, dict):
-            goal = np.array(observation["desired_goal"], np.float32)
-            observation = observation["observation"]
+            goal, achieved = (np.array(observation[key], np.float32) for key in ("desired_goal", "achieved_goal"))
             self._refuse_non_finite("desired_goal", goal)
+            self._refuse_non_finite("achieved_goal", achieved)
+            seen = np.array(observation["observation"], np.float32)
+            observation = np.concatenate([seen.reshape(self.lanes, -1), achieved], axis=-1)
         observation = np.array(observation, np.float32)
         self._refuse_non_finite("observation", observation)
         return Sight(observation, goal)
@@ -238,20 +247,26 @@ def _final(observation: Any, info: dict, last: np.ndarray) -> Any:
     return observation
 
 
-def _seen_space(space: Any) -> None:
-    """Refuses what a vector may not show: only a `Box`, or a goal environment's `Dict` of them."""
+def _first_sight(space: Any) -> Sight:
+    """What one lane sees, all zero, of what a vector may show: only a `Box`, or a goal environment's `Dict` of them."""
     spaces = require("gymnasium.spaces", "gymnasium")
     parts = {"observation": space}
     if isinstance(space, spaces.Dict):
         parts = dict(space.spaces)
-        if not {"observation", "desired_goal"} <= set(parts):
+        if "desired_goal" not in parts:
             raise UsageError("a vector environment shows a Dict; make it with gymnasium_host, which flattens it")
+        if fault := goal_fault(space):
+            raise UsageError(f"a vector environment shows a desired_goal, but {fault}")
     for name, part in parts.items():
         if not isinstance(part, spaces.Box):
             raise UsageError(
                 f"a vector environment shows {name} as {type(part).__name__}; make it with gymnasium_host, which "
                 "flattens it"
             )
+    if len(parts) == 1:
+        return Sight(np.zeros(space.shape, np.float32))
+    size = int(np.prod(parts["observation"].shape)) + parts["achieved_goal"].shape[0]
+    return Sight(np.zeros(size, np.float32), np.zeros(parts["desired_goal"].shape, np.float32))
 
 
 def actions_of(space: Any) -> tuple[Discrete | Box, Callable[[Any], Any]]:

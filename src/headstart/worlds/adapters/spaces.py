@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.errors import BadData, UsageError, require
 
-__all__ = ["GOALS", "encode", "encoded", "leaves", "mismatch", "pick"]
+__all__ = ["GOALS", "encode", "encoded", "goal_fault", "leaves", "mismatch", "pick"]
 
 GOALS = {"observation", "achieved_goal", "desired_goal"}
 
@@ -74,3 +74,19 @@ def encode(value: Any, space: Any, name: str) -> np.ndarray:
             raise BadData(f"{path} is {inner}, outside {leaf}")
         parts.append(np.asarray(inner if isinstance(space, spaces.Box) else spaces.flatten(leaf, inner), np.float32))
     return parts[0] if isinstance(space, spaces.Box) else np.concatenate([part.ravel() for part in parts])
+
+
+def goal_fault(space: Any) -> str | None:
+    """Why a space is none of a goal environment, or `None` if it is: a `Dict` of three, with goals of one shape."""
+    spaces = require("gymnasium.spaces", "gymnasium")
+    if not isinstance(space, spaces.Dict):
+        return f"observations are a {type(space).__name__} and no Dict; show {', '.join(sorted(GOALS))}"
+    if lacking := sorted(GOALS - set(space.spaces)):
+        return f"observations lack {', '.join(lacking)}; show all three"
+    for key in ("achieved_goal", "desired_goal"):
+        if not isinstance(space[key], spaces.Box) or len(space[key].shape) != 1:
+            return f"{key} is {space[key]}; make it one Box of one axis, flattening what it holds"
+    if space["achieved_goal"].shape != space["desired_goal"].shape:
+        achieved, desired = (space[key].shape for key in ("achieved_goal", "desired_goal"))
+        return f"achieved_goal has shape {achieved} where desired_goal has {desired}; make them the same"
+    return None
