@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Bool, Float
 
 from headstart.core.collect import begin, collect
+from headstart.core.hosted import Hosted
+from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.policies import AbstractPolicy
-from headstart.core.process import Online, OnlineState
-from headstart.core.types import Choice, Key, Percept
-from headstart.core.world import AbstractWorld
+from headstart.core.process import Online
+from headstart.core.source import AbstractSource, Chain
+from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
+from headstart.core.world import AbstractGoals, AbstractWorld
 from headstart.errors import BadData
 from headstart.evaluation import estimate
 from headstart.report import Report
 
-__all__ = ["Evaluation", "evaluate", "returns"]
+__all__ = ["Evaluation", "Played", "evaluate", "played", "played_hosted", "returns"]
 
 STRETCH = 64  # steps between two looks at whether all episodes are over
 ENDLESS = 10_000  # steps without an end
@@ -36,21 +41,35 @@ class Evaluation:
     report: Report
 
 
-def evaluate(process: Online, state: OnlineState, *, title: str, episodes: int, seed: int) -> Evaluation:
+@dataclass(frozen=True)
+class Played:
+    """What greedy episodes came to: the undiscounted return of each, and whether it ended at its goal if it had one."""
+
+    returns: Float[np.ndarray, " episodes"]
+    reached: Bool[np.ndarray, " episodes"] | None = None
+
+
+def evaluate(process: Online | Hosted, state: Any, *, title: str, episodes: int, seed: int) -> Evaluation:
     """Play `episodes` greedy episodes of the world that was trained in, as it is without any stage of a source.
 
     **Raises:** `BadData` if an episode does not end.
     """
-    found = returns(process.world, state.learner.network, episodes=episodes, key=jax.random.key(seed))
-    middle = estimate(found[:, None])
+    network, key = state.learner.network, jax.random.key(seed)
+    if isinstance(process, Hosted):
+        found = played_hosted(process, network, episodes=episodes, key=key)
+    else:
+        found = played(process.world, network, episodes=episodes, key=key)
+    middle = estimate(found.returns[:, None])
     figures = {
         "episodes": episodes,
-        "mean return": float(found.mean()),
+        "mean return": float(found.returns.mean()),
         "interquartile mean": middle.value,
         "95 % interval": None if middle.interval is None else [round(bound, 3) for bound in middle.interval],
-        "least": float(found.min()),
-        "most": float(found.max()),
+        "least": float(found.returns.min()),
+        "most": float(found.returns.max()),
     }
+    if found.reached is not None:
+        figures["at the goal at last"] = float(found.reached.mean())
     report = Report(title).text(
         f"{episodes:,} episodes without exploration. The interval is over episodes of this one run: "
         "what another seed would have learned, it does not say."
@@ -61,30 +80,97 @@ def evaluate(process: Online, state: OnlineState, *, title: str, episodes: int, 
 def returns(
     world: AbstractWorld, network: AbstractNetwork, *, episodes: int, key: Key
 ) -> Float[np.ndarray, " episodes"]:
-    """The undiscounted return of the first episode in each of as many lanes, acting by `network` without exploration.
+    """The returns of `played`."""
+    return played(world, network, episodes=episodes, key=key).returns
+
+
+def played(world: AbstractWorld, network: AbstractNetwork, *, episodes: int, key: Key) -> Played:
+    """The first episode in each of as many lanes, acting by `network` without exploration.
 
     **Raises:** `BadData` if one has no end in 10,000 steps.
     """
     begin_key, act_key = jax.random.split(key)
 
-    def act(percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
-        output, memory = network(percept, memory)
-        return Choice(_best(output.policy, percept)), memory
+    act = partial(_Greedy().act, _Standing(network))
+
+    def at_goal(step: Step) -> Bool[Array, ""]:
+        if not isinstance(world, AbstractGoals):
+            return jnp.array(False)
+        return world.judge(world.achieved(step.after.observation), step.percept.goal)[1]
 
     @eqx.filter_jit
-    def stretch(lanes, total, over, index):
+    def stretch(lanes, total, reached, over, index):
         lanes, rollout = collect(world, network, act, lanes, STRETCH, key=jax.random.fold_in(act_key, index))
         # An episode counts up to its own end: what its lane does afterwards is another one.
-        ended = jnp.cumsum(rollout.last, axis=0) - rollout.last + over
-        return lanes, total + jnp.sum(rollout.reward * (ended == 0), axis=0), over | jnp.any(rollout.last, axis=0)
+        counts = jnp.cumsum(rollout.last, axis=0) - rollout.last + over == 0
+        reached |= jnp.any(jax.vmap(jax.vmap(at_goal))(rollout) & rollout.last & counts, axis=0)
+        return lanes, total + jnp.sum(rollout.reward * counts, axis=0), reached, over | jnp.any(rollout.last, axis=0)
 
     lanes = eqx.filter_jit(begin)(world, network, episodes, key=begin_key)
-    total, over = jnp.zeros(episodes), jnp.zeros(episodes, bool)
+    total, reached, over = jnp.zeros(episodes), jnp.zeros(episodes, bool), jnp.zeros(episodes, bool)
     for index in range(-(-ENDLESS // STRETCH)):
-        lanes, total, over = stretch(lanes, total, over, jnp.asarray(index))
+        lanes, total, reached, over = stretch(lanes, total, reached, over, jnp.asarray(index))
         if bool(jnp.all(over)):
-            return np.asarray(total)
+            return Played(np.asarray(total), np.asarray(reached) if isinstance(world, AbstractGoals) else None)
     raise BadData(f"an episode has no end in {ENDLESS:,} steps; wrap the world in a time limit.")
+
+
+def played_hosted(process: Hosted, network: AbstractNetwork, *, episodes: int, key: Key) -> Played:
+    """Episodes in the environments of a host: the first ones of every lane, as many of each, so that short ones are not
+    preferred. The process itself begins anew when it goes on.
+
+    Goals are those by which the learner's hindsight judges, if it has any.
+
+    **Raises:** `BadData` if one has no end in 10,000 steps.
+    """
+    begin_key, act_key = jax.random.split(key)
+    goals = getattr(process.learner.source, "goals", None)
+    playing = Hosted(process.host, lambda key: network, _Greedy(), STRETCH)
+    state = playing.init(key=begin_key)
+    percept, memory, each = state.percept, state.memory, -(-episodes // process.host.lanes)
+    total, length, found, ends = np.zeros(process.host.lanes), np.zeros(process.host.lanes, int), [], []
+    done = np.zeros(process.host.lanes, int)
+    for index in itertools.count():
+        percept, memory, rollout = playing.collect(
+            state.learner, percept, memory, key=jax.random.fold_in(act_key, index)
+        )
+        for time, lane in np.ndindex(rollout.reward.shape):
+            total[lane], length[lane] = total[lane] + rollout.reward[time, lane], length[lane] + 1
+            if not rollout.last[time, lane]:
+                continue
+            if done[lane] < each:
+                found.append(total[lane])
+                ends.append(jax.tree.map(lambda leaf, at=(time, lane): leaf[at], rollout.after))
+            total[lane], length[lane], done[lane] = 0.0, 0, done[lane] + 1
+        if (done >= each).all():
+            break
+        if length.max() >= ENDLESS:
+            raise BadData(f"an episode has no end in {ENDLESS:,} steps; wrap the environment in a time limit.")
+    if not isinstance(goals, AbstractGoals):
+        return Played(np.array(found))
+    after = jax.tree.map(lambda *leaves: jnp.stack(leaves), *ends)
+    at_goal = jax.vmap(lambda after: goals.judge(goals.achieved(after.observation), after.goal)[1])(after)
+    return Played(np.array(found), np.asarray(at_goal))
+
+
+class _Standing(eqx.Module):
+    network: AbstractNetwork
+
+
+class _Greedy(AbstractLearner):
+    """Does its best and learns nothing."""
+
+    source: AbstractSource = Chain()
+
+    def init(self, network: AbstractNetwork, example: Step, *, key: Key) -> _Standing:
+        return _Standing(network)
+
+    def act(self, state: _Standing, percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
+        output, memory = state.network(percept, memory)
+        return Choice(_best(output.policy, percept)), memory
+
+    def update(self, state: _Standing, rollout: Rollout, *, key: Key) -> tuple[_Standing, Metrics]:
+        return state, {}
 
 
 def _best(policy: Any, percept: Percept) -> Any:

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from headstart.core.source import AbstractSource
     from headstart.core.world import AbstractWorld
     from headstart.greedy import Evaluation
+    from headstart.scratch.actor_critics import AbstractActorCritics
     from headstart.scratch.dqn import DQN
+    from headstart.scratch.sac import SAC
     from headstart.worlds.bit_flipping import BitFlipping
+    from headstart.worlds.push import Push
 
-__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "configuration", "find", "flipping", "restore"]
+__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "configuration", "find", "flipping", "pushing", "restore"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +165,102 @@ def flipping(world: BitFlipping, source: AbstractSource) -> Online:
     return Online(world, partial(ActionValues, world, width=256, depth=1), learner, lanes=16, length=world.bits)
 
 
+def pendulum_ddpg(iterations: int = 320) -> Recipe:
+    """DDPG swings a pendulum up and holds it; RL Baselines3 Zoo reports a mean return of −152."""
+    from headstart.scratch.ddpg import DDPG
+
+    return _pendulum(DDPG, 1, iterations)
+
+
+def pendulum_td3(iterations: int = 320) -> Recipe:
+    """TD3 swings a pendulum up and holds it; RL Baselines3 Zoo reports a mean return of −152."""
+    from headstart.scratch.td3 import TD3
+
+    return _pendulum(TD3, 2, iterations)
+
+
+def pendulum_sac(iterations: int = 320) -> Recipe:
+    """SAC swings a pendulum up and holds it; RL Baselines3 Zoo reports a mean return of −157."""
+    from headstart.scratch.sac import SAC
+
+    return _pendulum(SAC, 2, iterations)
+
+
+def _pendulum(learner: Callable[..., AbstractActorCritics], critics: int, iterations: int) -> Recipe:
+    """20,480 steps, as many as the Zoo's, with a gradient step for each."""
+    from headstart.core.networks import ActorCritics
+    from headstart.core.process import Online
+    from headstart.worlds.classic_control import Pendulum
+
+    world = Pendulum()
+    network = partial(ActorCritics, world, width=64, critics=critics)
+    settings = {"discount": 0.98, "updates": 64, "capacity": 50_000}
+    return _online(Online(world, network, learner(**settings), lanes=4, length=16), iterations)
+
+
+def push_hindsight(iterations: int = 200) -> Recipe:
+    """SAC with hindsight shoves a disc to any place on a table, where nothing is earned on the way."""
+    from headstart.goals.hindsight import Hindsight
+    from headstart.worlds.push import Push
+
+    world = Push()
+    return _online(pushing(world, Hindsight(world)), iterations)
+
+
+def pushing(world: Push, source: AbstractSource) -> Online:
+    """SAC with a source on the table, in segments of whole episodes."""
+    from headstart.core.networks import ActorCritics
+    from headstart.core.process import Online
+
+    return Online(world, partial(ActorCritics, world, width=128), _reaching(source), lanes=16, length=50)
+
+
+def fetchreach_hindsight(iterations: int = 10) -> Recipe:
+    """SAC with hindsight brings a robot's gripper anywhere: FetchReach-v4 of Gymnasium-Robotics, in 4,000 steps."""
+    return _fetch("FetchReach-v4", iterations, lanes=8, width=64, horizon=20)
+
+
+def fetchpush_hindsight(iterations: int = 2_000) -> Recipe:
+    """SAC with hindsight has a robot push a box to any place: FetchPush-v4 of Gymnasium-Robotics, for hours."""
+    return _fetch("FetchPush-v4", iterations, lanes=8, width=256, horizon=50)
+
+
+def _fetch(name: str, iterations: int, *, lanes: int, width: int, horizon: int) -> Recipe:
+    """A robot's task, of whose 50 steps each costs 1 until the goal is reached."""
+    from headstart.core.hosted import Hosted, survey
+    from headstart.core.networks import ActorCritics
+    from headstart.goals.hindsight import Hindsight
+    from headstart.worlds.adapters.goals import gymnasium_goals
+    from headstart.worlds.adapters.gymnasium import gymnasium_host
+
+    host = gymnasium_host(name, lanes)
+    network = partial(ActorCritics, host, width=width, typical=survey(host))
+    learner = _reaching(Hindsight(gymnasium_goals(name)), horizon=horizon, lanes=lanes)
+    return dataclasses.replace(_online(Hosted(host, network, learner, length=50), iterations), chunk=1, every=25)
+
+
+def _reaching(source: AbstractSource, *, horizon: int = 50, lanes: int = 16) -> SAC:
+    """SAC for tasks of 50 steps that each cost 1 until a goal is reached: no value is below −`horizon`.
+
+    A gradient step for every second step; batches are mixed out of twice as many episodes as were just played.
+    """
+    from headstart.scratch.sac import SAC
+
+    return SAC(
+        source=source,
+        discount=1 - 1 / horizon,
+        bounds=(-float(horizon), 0.0),
+        capacity=400_000,
+        segment=50,
+        batch=2 * lanes,
+        minibatches=lanes // 2,
+        updates=25 * lanes,
+        warmup=1_000,
+        temperature=0.1,
+        blend=0.05,
+    )
+
+
 def newgame(iterations: int | None = None) -> Recipe:
     """The agent that meets new board games: self-play over thousands of them, reading their rules."""
     from headstart.newgame.judged import evaluate
@@ -204,12 +303,19 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "acrobot-dqn": acrobot_dqn,
     "mountaincar-ppo": mountaincar_ppo,
     "mountaincar-dqn": mountaincar_dqn,
+    "pendulum-ddpg": pendulum_ddpg,
+    "pendulum-td3": pendulum_td3,
+    "pendulum-sac": pendulum_sac,
     "bitflipping-hindsight": bitflipping_hindsight,
+    "push-hindsight": push_hindsight,
+    "fetchreach-hindsight": fetchreach_hindsight,
+    "fetchpush-hindsight": fetchpush_hindsight,
     "newgame": newgame,
     "reading": reading,
 }
 
-#: The mean return that counts as solved, where one is published: the `reward_threshold` that Gymnasium registers.
+#: The mean return that counts as solved: the `reward_threshold` that Gymnasium registers, or, for the pendulum, which
+#: has none, what RL Baselines3 Zoo reports of the same learner after as many steps.
 PUBLISHED: dict[str, float] = {
     "cartpole-ppo": 475,
     "cartpole-dqn": 475,
@@ -217,6 +323,9 @@ PUBLISHED: dict[str, float] = {
     "acrobot-dqn": -100,
     "mountaincar-ppo": -110,
     "mountaincar-dqn": -110,
+    "pendulum-ddpg": -152.1,
+    "pendulum-td3": -151.9,
+    "pendulum-sac": -157.0,
 }
 
 
@@ -245,7 +354,6 @@ def restore(directory: Path, *, warn: Callable[[str], None]) -> tuple[Recipe, in
     **Raises:** `UsageError` for a directory without a run of a recipe; `CannotResume` if the recipe has changed since;
     `StorageError` if no checkpoint is intact.
     """
-    import equinox as eqx
     import jax
 
     from headstart import checkpoint, rundir
@@ -260,7 +368,7 @@ def restore(directory: Path, *, warn: Callable[[str], None]) -> tuple[Recipe, in
     recipe = find(asked["recipe"], asked.get("iterations"))
     now = rundir.about(recipe.configuration, stored["seed"], recipe.observes)
     rundir.check(stored, now, free=FREE, override=False, warn=warn)
-    like = eqx.filter_eval_shape(recipe.process.init, key=jax.random.key(stored["seed"]))
+    like = recipe.process.outline(key=jax.random.key(stored["seed"]))
     return recipe, *checkpoint.restore(directory / "checkpoints", like, warn=warn)
 
 
@@ -307,6 +415,6 @@ def _online(process: Any, iterations: int) -> Recipe:
         iterations=iterations,
         configuration={"process": configuration(process)},
         observes="what the world shows",
-        steps=process.lanes * process.length,
+        steps=(process.lanes if hasattr(process, "lanes") else process.host.lanes) * process.length,
         evaluate=evaluate,
     )

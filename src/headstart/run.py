@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 
@@ -109,8 +108,7 @@ def _resume(
     if not checkpoint.present(checkpoints):
         return 0, None
     init_key, _ = jax.random.split(key)  # as `train` does: only shapes matter, but then nothing can differ
-    like = eqx.filter_eval_shape(process.init, key=init_key) if process.compiled else process.init(key=init_key)
-    return checkpoint.restore(checkpoints, like, warn=observer.warn)
+    return checkpoint.restore(checkpoints, process.outline(key=init_key), warn=observer.warn)
 
 
 class _After:

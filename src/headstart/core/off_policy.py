@@ -131,11 +131,12 @@ class AbstractOffPolicy(AbstractLearner):
 
         draw = lambda learned, key: self._draw(learned, replay, key=key)
         fresh, metrics = scan(draw, learned, jax.random.split(learn_key, self.updates // self.minibatches))
-        # Computed during the warm-up too, and then dropped: a branch would be traced twice to save one second.
+        # Computed during the warm-up too, and then dropped: a branch would be traced twice to save one second. What is
+        # reported is of the steps that would have been made.
         ready = steps >= self.warmup
         keep = lambda new, old: jnp.where(ready, new, old) if eqx.is_array(new) else new
         learned = jax.tree.map(keep, fresh, learned)
-        metrics = jax.tree.map(lambda leaf: jnp.where(ready, jnp.mean(leaf), jnp.nan), metrics)
+        metrics = jax.tree.map(jnp.mean, metrics)
         return OffPolicyState(learned, replay, steps), metrics
 
     def _draw(self, learned: Learned, replay: Replay, *, key: Key) -> tuple[Learned, Metrics]:

@@ -40,6 +40,10 @@ class AbstractProcess(eqx.Module):
     def init(self, *, key: Key) -> ProcessState:
         """The state before the first iteration."""
 
+    def outline(self, *, key: Key) -> ProcessState:
+        """The shapes and types of a state, for a checkpoint to be read into."""
+        return eqx.filter_eval_shape(self.init, key=key) if self.compiled else self.init(key=key)
+
     @abc.abstractmethod
     def step(self, state: ProcessState, *, key: Key) -> tuple[ProcessState, Metrics]:
         """One iteration: gather experience, learn. Metrics are scalars, reduced on the device."""

@@ -55,7 +55,10 @@ class GymnasiumGoals(AbstractGoals):
     def judge(
         self, achieved: Float[Array, "size"], goal: Float[Array, "size"]
     ) -> tuple[Float[Array, ""], Bool[Array, ""]]:
-        """One call for a whole batch under `vmap`. What cannot be judged is NaN, which no gradient step survives."""
+        """One call for a whole batch under `vmap`. What cannot be judged is NaN, which no gradient step survives.
+
+        A goal is reached where the episode would end, or, if none does, where the reward is that of the goal itself.
+        """
         answer = (jax.ShapeDtypeStruct((), jnp.float32), jax.ShapeDtypeStruct((), jnp.bool_))
         return jax.pure_callback(self._ask, answer, achieved, goal, vmap_method="broadcast_all")
 
@@ -64,11 +67,11 @@ class GymnasiumGoals(AbstractGoals):
         shape = achieved.shape[:-1]
         flat = [each.reshape(-1, self.size) for each in (achieved, goal)]
         try:
-            reward = np.asarray(_rewards(self.environment, *flat), np.float32).reshape(shape)
-            reached = _ended(self.environment, *flat) if self.terminates else np.zeros(len(flat[0]), bool)
+            reward = np.asarray(_rewards(self.environment, *flat), np.float32)
+            reached = _ended(self.environment, *flat) if self.terminates else _paid(self.environment, flat[1], reward)
         except Exception:
             return np.full(shape, np.nan, np.float32), np.zeros(shape, bool)
-        return reward, reached.reshape(shape)
+        return reward.reshape(shape), reached.reshape(shape)
 
 
 def gymnasium_goals(target: Any) -> GymnasiumGoals:
@@ -110,7 +113,7 @@ def gymnasium_goals(target: Any) -> GymnasiumGoals:
 def at_goal(environment: Any, observation: Any) -> bool:
     """Whether a moment is paid as one that is exactly at its goal is."""
     achieved, desired = (np.asarray(observation[key])[None] for key in ("achieved_goal", "desired_goal"))
-    return bool(np.isclose(_rewards(environment, achieved, desired), _rewards(environment, desired, desired))[0])
+    return bool(_paid(environment, desired, _rewards(environment, achieved, desired))[0])
 
 
 def disagreement(environment: Any, observation: Any, reward: Any, info: Any) -> str | None:
@@ -129,6 +132,11 @@ def disagreement(environment: Any, observation: Any, reward: Any, info: Any) -> 
 
 def _rewards(environment: Any, achieved: np.ndarray, goal: np.ndarray) -> Any:
     return environment.compute_reward(achieved, goal, np.array([{}] * len(achieved)))
+
+
+def _paid(environment: Any, goal: np.ndarray, reward: Any) -> np.ndarray:
+    """Whether a reward is what is paid exactly at the goal."""
+    return np.isclose(reward, _rewards(environment, goal, goal))
 
 
 def _ended(environment: Any, achieved: np.ndarray, goal: np.ndarray) -> np.ndarray:
