@@ -135,7 +135,7 @@ class ActorCritics(AbstractActionCritic):
         seen, size = _seen(world), world.actions.low.size
         self.actor = rectified(seen, 2 * size, width, depth, key=actor_key)
         self.critics = tuple(rectified(seen + size, 1, width, depth, key=key) for key in critic_keys)
-        laid = lambda sight: flat((jnp.asarray(sight.observation), sight.goal))
+        laid = lambda sight: flat(jax.tree.map(jnp.asarray, (sight.observation, sight.goal)))
         self.typical = None if typical is None else Frozen((laid(typical[0]), laid(typical[1])))
 
     def initial(self) -> None:

@@ -90,7 +90,7 @@ class Guard(gymnasium.Env):
         observation, reward, terminated, truncated, _ = answer
         if np.shape(reward) != ():
             raise BadData(f"{self._where()}: the reward has shape {np.shape(reward)}; it must be one number")
-        return self._show(observation), reward, bool(terminated), bool(truncated), {}
+        return self._show(observation), float(reward), bool(terminated), bool(truncated), {}
 
     def close(self) -> None:
         self.environment.close()
