@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.core.types import Task
-from headstart.worlds.classic_control import Acrobot, CartPole, Motion, MountainCar
+from headstart.worlds.classic_control import Acrobot, CartPole, Motion, MountainCar, Pendulum
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -66,3 +66,25 @@ def test_episodes_begin_where_gymnasiums_do(name):
     np.testing.assert_allclose(ours.place.max(0), theirs.max(0), atol=0.03 * width.max())
     assert seen.shape[1:] == env.observation_space.shape
     assert not ours.steps.any()
+
+
+def test_the_pendulum_swings_as_gymnasiums_does():
+    world, env = Pendulum(), gymnasium.make("Pendulum-v1").unwrapped
+    random = np.random.default_rng(0)
+    places = random.uniform(-1, 1, (256, 2)) * np.array([3 * math.pi, 8.0])
+    actions = random.uniform(-1.3, 1.3, (256, 1))  # some beyond the bounds
+    step = jax.jit(jax.vmap(lambda place, action: world.step(Motion(place, jnp.array(0)), TASK, action)))
+    after, outcome = step(places.astype(np.float32), actions.astype(np.float32))
+    env.reset(seed=0)
+    for index, (place, action) in enumerate(zip(places, actions, strict=True)):
+        env.state = place
+        observation, reward, ended, cut, _ = env.step(2 * action)
+        np.testing.assert_allclose(after.place[index], env.state, atol=3e-5)
+        np.testing.assert_allclose(outcome.observation[index], observation, atol=3e-5)
+        np.testing.assert_allclose(outcome.reward[index], reward, atol=1e-4)
+        assert (outcome.discount[index], outcome.last[index]) == (1, False) == (1 - ended, cut)
+    assert world.limit == gymnasium.spec("Pendulum-v1").max_episode_steps
+    _, outcome = world.step(Motion(jnp.zeros(2), jnp.array(199)), TASK, jnp.zeros(1))
+    assert (outcome.discount, outcome.last) == (1, True)
+    begun = jax.vmap(lambda key: world.reset(TASK, key=key)[0].place)(jax.random.split(jax.random.key(0), 2_000))
+    np.testing.assert_allclose(np.abs(begun).max(axis=0), [math.pi, 1.0], rtol=0.01)

@@ -10,8 +10,9 @@ from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
-from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar
+from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar, Pendulum
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
+from headstart.worlds.push import Push
 
 
 def classics(*names):
@@ -29,7 +30,9 @@ WORLDS = {
     "cartpole": CartPole,
     "acrobot": Acrobot,
     "mountaincar": MountainCar,
+    "pendulum": Pendulum,
     "bit-flipping": lambda: BitFlipping(4),
+    "push": Push,
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),
     "boardgames": lambda: classics("tic_tac_toe", "connect_four"),

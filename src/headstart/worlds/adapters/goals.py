@@ -94,8 +94,7 @@ def gymnasium_goals(target: Any) -> GymnasiumGoals:
     environment.action_space.seed(0)
     reached, terminates = [], False
     for episode in range(EPISODES):
-        observation, _ = environment.reset(seed=episode)
-        reached.append(at_goal(named, observation))
+        begun, _ = environment.reset(seed=episode)
         for step in range(1, STEPS + 1):
             observation, reward, terminated, truncated, info = environment.step(environment.action_space.sample())
             if sentence := disagreement(named, observation, reward, info):
@@ -105,6 +104,7 @@ def gymnasium_goals(target: Any) -> GymnasiumGoals:
                 terminates |= bool(_ended(named, goal[None], goal[None])[0])
             if terminated or truncated:
                 break
+        reached.append(at_goal(named, begun))
     if all(reached):
         raise BadData(f"{name} begins every episode at its goal; draw goals apart from where an episode begins")
     return GymnasiumGoals(named, environment.observation_space["desired_goal"].shape[0], terminates)
@@ -136,7 +136,7 @@ def _rewards(environment: Any, achieved: np.ndarray, goal: np.ndarray) -> Any:
 
 def _paid(environment: Any, goal: np.ndarray, reward: Any) -> np.ndarray:
     """Whether a reward is what is paid exactly at the goal."""
-    return np.isclose(reward, _rewards(environment, goal, goal))
+    return np.asarray(np.isclose(reward, _rewards(environment, goal, goal)))
 
 
 def _ended(environment: Any, achieved: np.ndarray, goal: np.ndarray) -> np.ndarray:
