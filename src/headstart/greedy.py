@@ -27,7 +27,7 @@ from headstart.errors import BadData
 from headstart.evaluation import estimate
 from headstart.report import Report
 
-__all__ = ["Evaluation", "Played", "evaluate", "played", "played_hosted", "returns"]
+__all__ = ["Evaluation", "Played", "best", "evaluate", "played", "played_hosted", "returns"]
 
 STRETCH = 64  # steps between two looks at whether all episodes are over
 ENDLESS = 10_000  # steps without an end
@@ -167,13 +167,13 @@ class _Greedy(AbstractLearner):
 
     def act(self, state: _Standing, percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
         output, memory = state.network(percept, memory)
-        return Choice(_best(output.policy, percept)), memory
+        return Choice(best(output.policy, percept)), memory
 
     def update(self, state: _Standing, rollout: Rollout, *, key: Key) -> tuple[_Standing, Metrics]:
         return state, {}
 
 
-def _best(policy: Any, percept: Percept) -> Any:
+def best(policy: Any, percept: Percept) -> Any:
     """The mode of a distribution, or the legal action of the highest value."""
     if isinstance(policy, AbstractPolicy):
         return policy.mode()

@@ -82,11 +82,12 @@ def adaptation_curves(
             axes.annotate(
                 name, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
             )
-        most = max(int(curve.games[-1]) for curve in curves.values())
-        _logarithmic_with_zero(axes, most, any(curve.games[0] == 0 for curve in curves.values()))
+        counts = np.concatenate([curve.games for curve in curves.values()])
+        _logarithmic_with_zero(axes, int(counts.min()), int(counts.max()))
         axes.set(xlabel=games, ylabel=score)
         axes.grid(axis="y")
-        figure.legend(loc="outside lower center", ncols=min(len(curves), 4))
+        # As many columns as the longest name leaves room for, in characters.
+        figure.legend(loc="outside lower center", ncols=max(1, min(len(curves), 4, 88 // (max(map(len, curves)) + 6))))
     return figure
 
 
@@ -130,15 +131,16 @@ def _blank(*, height: float, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _logarithmic_with_zero(axes: Axes, most: int, from_zero: bool) -> None:
+def _logarithmic_with_zero(axes: Axes, least: int, most: int) -> None:
     from matplotlib.ticker import NullLocator
 
     # Straight between 0 and 1, logarithmic beyond: nothing lies in between, as games are counted in ones.
     axes.set_xscale("symlog", linthresh=1, linscale=0.6)
-    ticks = [*([0] if from_zero else []), *(10**power for power in range(len(str(max(most, 1)))))]
+    powers = [10**power for power in range(len(str(max(most, 1)))) if 10 ** (power + 1) > least]
+    ticks = [*([0] if least == 0 else []), *powers]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(-0.15 if from_zero else 0.9, max(most, 1) * 1.25)
+    axes.set_xlim(-0.15 if least == 0 else 0.9 * powers[0], max(most, 1) * 1.25)
 
 
 def _check_number(count: int) -> None:

@@ -190,11 +190,11 @@ def test_an_end_that_is_not_the_goals_doing_stays_an_end(kind):
 def test_hindsight_finds_what_no_chance_would():
     """Of 15 bits, with all that the recipe has, and without hindsight: figure 1 of the paper."""
     recipe = find("bitflipping-hindsight", 300)
-    world, learner = recipe.process.world, recipe.process.learner
+    learner = recipe.process.learner
     for source, at_least, at_most in ((learner.source, 0.95, 1.0), (Chain(()), 0.0, 0.05)):
         process = dataclasses.replace(recipe.process, learner=dataclasses.replace(learner, source=source))
         state = train(process, recipe.iterations, key=jax.random.key(0))
-        assert at_least <= success(world, state.learner.network, jax.random.key(1)) <= at_most
+        assert at_least <= success(process, state.learner.network, jax.random.key(1)) <= at_most
 
 
 def test_what_cannot_be_is_refused():

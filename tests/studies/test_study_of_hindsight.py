@@ -11,15 +11,19 @@ import pytest
 from headstart.core.collect import begin, collect
 from headstart.core.network import AbstractNetwork
 from headstart.core.networks import ActionValues
+from headstart.core.policies import Squashed
+from headstart.core.source import Chain
 from headstart.core.types import Choice, Output
 from headstart.errors import UsageError
 from headstart.goals.hindsight import Hindsight
 from headstart.progress import Quiet
+from headstart.recipes import flipping, pushing
 from headstart.studies import hindsight
 from headstart.studies.hindsight import Blind, Strangers, Unjudged, judge, pupils, success
 from headstart.studies.page import page
 from headstart.studies.study import Arm, Verdict, conclude
 from headstart.worlds.bit_flipping import BitFlipping
+from headstart.worlds.push import Push
 
 WORLD = BitFlipping(3)
 HOPED = {
@@ -32,6 +36,8 @@ HOPED = {
     "15 bits, not judged": (0.0, 0.01),
     "15 bits, goal not shown": (0.0, 0.01),
     "20 bits, future": (0.5, 1.0),
+    "push, future": (0.5, 1.0),
+    "push, no hindsight": (0.0, 0.01),
 }
 
 
@@ -68,6 +74,8 @@ def test_there_is_a_pupil_for_each_arm_and_all_claims_hold_of_what_is_hoped_for(
         ("15 bits, no hindsight", (0.0, 0.1), "15 bits, no hindsight: no success"),
         ("15 bits, not judged", (0.0, 0.1), "15 bits, not judged: no success"),
         ("15 bits, goal not shown", (0.0, 0.1), "15 bits, goal not shown: no success"),
+        ("push, future", (0.9, 0.8), "push, future: success"),
+        ("push, no hindsight", (0.0, 0.2), "push, no hindsight: no success"),
     ],
 )
 def test_each_claim_fails_of_the_arm_that_it_is_about(name, scores, claim):
@@ -100,15 +108,15 @@ def test_the_controls_are_what_they_say():
 
 
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr(hindsight, "STEPS", {8: 1_024, 15: 1_920, 20: 2_560})
+    monkeypatch.setattr(hindsight, "STEPS", {8: 2_048, 15: 3_840, 20: 5_120})
     few = ("8 bits, future", "15 bits, goal not shown")
     monkeypatch.setattr(hindsight, "pupils", lambda: {name: pupils()[name] for name in few})
     monkeypatch.setattr(hindsight, "judge", lambda arms, quick: (Verdict("it ran", True, 1.0, 1.0),))
     run = lambda: hindsight.run(quick=True, seeds=2, directory=tmp_path, observer=Quiet())
     found = run()
     assert list(found.arms) == [
-        *(f"8 bits, future, {steps:,} steps" for steps in (256, 512, 768, 1_024)),
-        *(f"15 bits, goal not shown, {steps:,} steps" for steps in (480, 960, 1_440, 1_920)),
+        *(f"8 bits, future, {steps:,} steps" for steps in (1_024, 2_048)),
+        *(f"15 bits, goal not shown, {steps:,} steps" for steps in (1_920, 3_840)),
     ]
     assert all(np.shape(arm.scores) == (2, 1) and 0 <= arm.iqm <= 1 for arm in found.arms.values())
     assert len(list((tmp_path / "measured").iterdir())) == 2
@@ -146,8 +154,22 @@ class Knowing(AbstractNetwork):
 
 
 def test_success_is_the_share_of_goals_that_are_reached():
-    world = BitFlipping(6)
-    solved, stubborn = (float(success(world, Knowing(knows), jax.random.key(0))) for knows in (True, False))
+    process = flipping(BitFlipping(6), Chain(()))
+    solved, stubborn = (float(success(process, Knowing(knows), jax.random.key(0))) for knows in (True, False))
     # A pair that is solved from the start asks for a bit to be flipped and flipped back.
     assert solved == 1.0
     assert abs(stubborn - 2 / 64) < 0.02
+
+
+class Wrestling(AbstractNetwork):
+    """Pushes towards wherever the disc is, which is hardly ever where the goal is."""
+
+    def initial(self):
+        return None
+
+    def __call__(self, percept, memory):
+        return Output(Squashed(5 * percept.observation[4:6], jnp.zeros(2))), memory
+
+
+def test_success_on_the_table_is_being_at_the_goal_at_last():
+    assert float(success(pushing(Push(), Chain(())), Wrestling(), jax.random.key(0))) < 0.05
