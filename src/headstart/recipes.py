@@ -162,6 +162,26 @@ def flipping(world: BitFlipping, source: AbstractSource) -> Online:
     return Online(world, partial(ActionValues, world, width=256, depth=1), learner, lanes=16, length=world.bits)
 
 
+def fourrooms_uvfa(iterations: int = 200) -> Recipe:
+    """DQN with two streams and hindsight goes from any cell of four rooms to any other; 1 is earned by arriving.
+
+    The universal value function of Schaul and others (2015), learned by bootstrapping alone: no table is known.
+    """
+    from headstart.core.process import Online
+    from headstart.core.wrappers import TimeLimit
+    from headstart.goals.hindsight import Hindsight
+    from headstart.goals.uvfa import TwoStream
+    from headstart.scratch.dqn import DQN
+    from headstart.worlds.four_rooms import FourRooms
+
+    goals = FourRooms()
+    learner = DQN(
+        source=Hindsight(goals), discount=0.95, segment=32, batch=8, updates=32, explore=20_000, period=100, clip=1.0
+    )
+    world = TimeLimit(goals, 32)
+    return _online(Online(world, partial(TwoStream.of, goals), learner, lanes=16, length=32), iterations)
+
+
 def newgame(iterations: int | None = None) -> Recipe:
     """The agent that meets new board games: self-play over thousands of them, reading their rules."""
     from headstart.newgame.judged import evaluate
@@ -205,6 +225,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "mountaincar-ppo": mountaincar_ppo,
     "mountaincar-dqn": mountaincar_dqn,
     "bitflipping-hindsight": bitflipping_hindsight,
+    "fourrooms-uvfa": fourrooms_uvfa,
     "newgame": newgame,
     "reading": reading,
 }
