@@ -2,9 +2,9 @@
 
 Method: in four rooms (104 cells, γ = 0.95) a table of known values V(s, g) is factorised to rank 20, two networks are
 regressed onto the embeddings, and their product is the value of every state and goal. Known are a half of the entries,
-or all of the goals but a fifth. Cells and goals are shown by their coordinates. Held-out goals are then learned by
+or all of the goals but a fifth. Cells and goals are shown by their coordinates. Such goals are then learned by
 bootstrapping, from these networks and from fresh ones: most are known well enough from the start, which counts as one
-step.
+step. So are goals in a room of which no goal was known, where something is left to learn.
 
 Ablations: one stream with as many weights, and two streams from end to end, at equal gradient steps. Controls that must
 fail: goals shown to the network of goals under another's coordinates; rank 1; goals shown as one of 104 numbers, which
@@ -15,8 +15,7 @@ together, as a share of the best return there is. It is computed, not sampled, a
 policies are softmax; ours are greedy, which forgives less, and the look ahead knows that to enter the goal earns 1.
 Rank 2 at its best has a quality of 0.35 (the singular values of the true table), so that rank 1 must stay below it.
 
-Told, and not judged: what either reaches in four times the gradient steps, of which one stream can make more use; and
-how much faster goals are learned in a room of which no goal was ever asked for, which the paper, too, found harder.
+Told, and not judged: what either reaches in four times the gradient steps, of which one stream makes more use.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ LONGER = 4  # times as many gradient steps, for the arms that are told only
 HELD_OUT = len(CELLS) // 5
 WIDE = 194  # of one stream, so that it has as many weights as two of 128
 FOURTH = np.flatnonzero((CELLS[:, 0] > 7) & (CELLS[:, 1] > 6))  # the cells of the room at the lower right
-NEW_GOALS, NEW_STEPS, NEW_RATE = 4, 1_000, 1e-3  # goals that are learned anew; gradient steps at most; their rate
+NEW_GOALS, NEW_STEPS, NEW_RATE = 8, 1_000, 1e-3  # goals that are learned anew; gradient steps at most; their rate
 LEARNED = 0.9  # the quality at which a new goal counts as learned
 SEEDS, QUICK_SEEDS = 10, 3
 
@@ -108,6 +107,10 @@ def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
     """What was to be shown, in the order of the module's own words."""
     two, one = arms["held-out goals: two streams"], arms["held-out goals: one stream"]
 
+    def faster(name: str) -> Verdict:
+        claim = f"{name}: learned so many times faster from embeddings"
+        return reaches(arms[f"{name}: times faster"], FASTER, claim=claim, quick=quick)
+
     def fails(name: str, bar: float) -> Verdict:
         return must_fail(arms[name], bar, claim=f"{name}: poor policies", quick=quick)
 
@@ -115,12 +118,8 @@ def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
         reaches(arms["entries: half known"], ENTRIES, claim="half of the entries known: policy quality", quick=quick),
         reaches(two, GOALS, claim="held-out goals: policy quality of two streams", quick=quick),
         beats(two, one, by=MARGIN, claim="held-out goals: two streams are above one", quick=quick),
-        reaches(
-            arms["held-out goals: times faster"],
-            FASTER,
-            claim="held-out goals: learned so many times faster from embeddings",
-            quick=quick,
-        ),
+        faster("held-out goals"),
+        faster("a new room"),
         fails("held-out goals: goals permuted", MEANINGLESS),
         fails("held-out goals: one-hot", MEANINGLESS),
         fails("held-out goals: rank 1", RANK_2),
