@@ -69,7 +69,7 @@ def test_values_are_those_of_the_shortest_ways():
             distance = {goal: 0}
             queue = [goal]
             for cell in queue:
-                for other in np.unique(np.nonzero(AFTER == cell)[0]):
+                for other in np.unique(np.nonzero(cell == AFTER)[0]):
                     if other not in distance and not world.lava[other]:
                         distance[other] = distance[cell] + 1
                         queue.append(other)
