@@ -216,7 +216,7 @@ def goals(key: Key) -> dict[str, Float[Array, ""]]:
         moves = jnp.argmax(tables, axis=1)
         return jnp.mean(jax.vmap(lambda moves, goal: WORLD.quality(moves, goal, DISCOUNT), (1, 0))(moves, goals))
 
-    def universal(demons: int, wanted: Float[Array, "goals told"], key: Key) -> Float[Array, "states actions goals"]:
+    def universal(demons: int, wanted: Float[Array, "given told"], key: Key) -> Float[Array, "states actions all"]:
         """The action values of all goals, by what so many demons know and by how their goals were shown."""
         factor_key, network_key, fit_key = jax.random.split(key, 3)
         table = tables[..., :demons].reshape(-1, demons)
