@@ -162,7 +162,7 @@ def flipping(world: BitFlipping, source: AbstractSource) -> Online:
     return Online(world, partial(ActionValues, world, width=256, depth=1), learner, lanes=16, length=world.bits)
 
 
-def fourrooms_uvfa(iterations: int = 200) -> Recipe:
+def fourrooms_uvfa(iterations: int = 400) -> Recipe:
     """DQN with two streams and hindsight goes from any cell of four rooms to any other; 1 is earned by arriving.
 
     The universal value function of Schaul and others (2015), learned by bootstrapping alone: no table is known.
@@ -174,9 +174,19 @@ def fourrooms_uvfa(iterations: int = 200) -> Recipe:
     from headstart.scratch.dqn import DQN
     from headstart.worlds.four_rooms import FourRooms
 
-    goals = FourRooms()
+    # By coordinates, neighbouring goals look alike to the product of two fresh networks: a number each tells them apart.
+    goals = FourRooms("one-hot")
     learner = DQN(
-        source=Hindsight(goals), discount=0.95, segment=32, batch=8, updates=32, explore=20_000, period=100, clip=1.0
+        source=Hindsight(goals),
+        discount=0.9,
+        segment=32,
+        batch=32,
+        updates=32,
+        epsilon=(1.0, 0.2),
+        explore=20_000,
+        period=50,
+        learning_rate=3e-3,
+        clip=1.0,
     )
     world = TimeLimit(goals, 32)
     return _online(Online(world, partial(TwoStream.of, goals), learner, lanes=16, length=32), iterations)

@@ -16,7 +16,7 @@ from headstart.worlds.four_rooms import AFTER, CELLS
 
 HOPED = {
     **{f"error: {name}": 0.01 for name in questions()},
-    **{f"error: {name}, for the walk's": 0.2 for name in questions() if "another policy" in name},
+    **{f"error: {name}, taken for the walk's": 0.2 for name in questions() if "another policy" in name},
     "demons: own goals": 1.0,
     "universal: goals of demons": 1.0,
     "universal: other goals": 0.9,

@@ -91,7 +91,7 @@ def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(uvfa, "judge", lambda arms, quick: (Verdict("it ran", True, 1.0, 1.0),))
     again = lambda: run(quick=True, seeds=1, directory=tmp_path, observer=Quiet())
     found = again()
-    assert list(found.arms) == [f"entries: {share}" for share in SHARES]
+    assert found.arms.keys() == {f"entries: {share}" for share in SHARES}
     assert all(0 < arm.iqm <= 1 for arm in found.arms.values())
     monkeypatch.setattr(uvfa, "_each", lambda *arguments: pytest.fail("this was measured before"))
     assert dataclasses.asdict(again())["arms"] == dataclasses.asdict(found)["arms"]
