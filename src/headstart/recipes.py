@@ -174,7 +174,7 @@ def fourrooms_uvfa(iterations: int = 400) -> Recipe:
     from headstart.scratch.dqn import DQN
     from headstart.worlds.four_rooms import FourRooms
 
-    # By coordinates, neighbouring goals look alike to the product of two fresh networks: a number each tells them apart.
+    # By coordinates, neighbouring goals look alike to two fresh networks: a number each tells them apart.
     goals = FourRooms("one-hot")
     learner = DQN(
         source=Hindsight(goals),

@@ -122,7 +122,7 @@ class AbstractRooms(AbstractGoalWorld):
         """What is seen in a cell, and told to whoever is to go there."""
         place = jnp.array(CELLS)[cell]
         if self.shown == "coordinates":
-            return (place - 6.0) / 6.0
+            return (place.astype(jnp.float32) - 6.0) / 6.0
         if self.shown == "one-hot":
             return jax.nn.one_hot(cell, len(CELLS))
         here = jnp.zeros(_plan.shape).at[place[0], place[1]].set(1.0)
