@@ -166,6 +166,8 @@ def fourrooms_uvfa(iterations: int = 400) -> Recipe:
     """DQN with two streams and hindsight goes from any cell of four rooms to any other; 1 is earned by arriving.
 
     The universal value function of Schaul and others (2015), learned by bootstrapping alone: no table is known.
+    In the one seed that was tried, it arrived in 32 steps for 0.80 of all pairs of start and goal, and 0.82 before
+    that; who moves at random does for 0.13.
     """
     from headstart.core.process import Online
     from headstart.core.wrappers import TimeLimit

@@ -56,7 +56,7 @@ FITTED = Regression(steps=4_000)
 RIDGE = 0.003  # a table of action values that is all known is to be met closely: actions differ by little
 TRACE, CORRECTION = 0.6, 0.001
 RATE, LAST_RATE, GREEDY_RATE = 0.5, 0.01, 0.5
-CROWDS, CROWD_STEPS, TIMES = (1, 8, 64, 512, 4_096), 200, 10
+CROWDS, CROWD_STEPS, AGAIN, TIMES = (1, 8, 64, 512, 4_096), 100, 5, 10
 SEEDS, QUICK_SEEDS = 10, 3
 
 ERROR, GOOD, HELD_OUT, MEANINGLESS, COSTLIER = 0.02, 0.95, 0.80, 0.25, 2.0
@@ -134,7 +134,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     for name, measure in {"answers": answers, "goals": goals}.items():
         observer.say(f"{name}: {STEPS:,} steps from each of {seeds} seeds ...")
         scores |= book(name, (name, seeds, *learning), partial(_each, measure, seeds))
-    scores |= book("cost", ("cost", CROWDS, CROWD_STEPS, TIMES), cost)
+    scores |= book("cost", ("cost", CROWDS, CROWD_STEPS, AGAIN, TIMES), cost)
     arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
     return conclude(
         study="horde",
@@ -238,7 +238,7 @@ def goals(key: Key) -> dict[str, Float[Array, ""]]:
 
 
 def cost() -> Scores:
-    """Microseconds that a step of the stream takes for each demon, the crowds taking turns, again and again."""
+    """Microseconds that a step of the stream takes for each demon: the least of some, the crowds taking turns."""
     stream = jax.block_until_ready(eqx.filter_jit(walk)(jax.random.key(0), CROWD_STEPS))
     runs = {}
     for crowd in CROWDS:
@@ -248,10 +248,14 @@ def cost() -> Scores:
         jax.block_until_ready(runs[crowd]())
     taken: dict[int, list[float]] = {crowd: [] for crowd in CROWDS}
     for _ in range(TIMES):
-        for crowd, learn in runs.items():
-            started = time.perf_counter()
-            jax.block_until_ready(learn())
-            taken[crowd].append(1e6 * (time.perf_counter() - started) / CROWD_STEPS / crowd)
+        turn: dict[int, list[float]] = {crowd: [] for crowd in CROWDS}
+        for _ in range(AGAIN):
+            for crowd, learn in runs.items():
+                started = time.perf_counter()
+                jax.block_until_ready(learn())
+                turn[crowd].append(1e6 * (time.perf_counter() - started) / CROWD_STEPS / crowd)
+        for crowd in CROWDS:
+            taken[crowd].append(min(turn[crowd]))  # whatever else a machine does only makes it slower
     ratios = [many / few for many, few in zip(taken[CROWDS[-1]], taken[CROWDS[-2]], strict=True)]
     words = {f"microseconds a step, for each of {crowd:,} demons": taken[crowd] for crowd in CROWDS}
     return words | {"a demon among 4,096 as a multiple of one among 512": ratios}
