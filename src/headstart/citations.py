@@ -10,6 +10,9 @@ SCORES = ("agarwal2021",)  # every number that is reported with an interval
 PPO = ("schulman2017", "schulman2016")
 DQN = ("mnih2015", "vanhasselt2016")
 HINDSIGHT = ("andrychowicz2017",)
+UVFA = ("schaul2015", "sutton1999")
+FACTORS = ("koren2009",)
+HORDE = ("sutton2011", "maei2010gq", "maei2010greedy")
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -22,10 +25,15 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "mountaincar-dqn": DQN + SCORES,
     "hindsight": HINDSIGHT + DQN + SCORES,
     "bitflipping-hindsight": HINDSIGHT + DQN + SCORES,
+    "fourrooms-uvfa": UVFA + HINDSIGHT + DQN + SCORES,
+    "uvfa": UVFA + FACTORS + SCORES,
+    "horde": HORDE + UVFA + FACTORS + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
     "Foresight": ("abdolmaleki2018",),
+    "TwoStream": UVFA,
+    "Horde": HORDE,
     "PPO": PPO,
     "DQN": DQN,
     "AlphaZero": ALPHAZERO,
@@ -177,6 +185,62 @@ ENTRIES: dict[str, Entry] = {
             "title": "Maximum a Posteriori Policy Optimisation",
             "booktitle": "International Conference on Learning Representations",
             "year": "2018",
+        },
+    ),
+    "sutton1999": (
+        "article",
+        {
+            "author": "Sutton, Richard S. and Precup, Doina and Singh, Satinder",
+            "title": "Between {MDPs} and Semi-{MDPs}: A Framework for Temporal Abstraction in Reinforcement Learning",
+            "journal": "Artificial Intelligence",
+            "volume": "112",
+            "number": "1-2",
+            "pages": "181--211",
+            "year": "1999",
+        },
+    ),
+    "sutton2011": (
+        "inproceedings",
+        {
+            "author": "Sutton, Richard S. and Modayil, Joseph and Delp, Michael and Degris, Thomas and "
+            "Pilarski, Patrick M. and White, Adam and Precup, Doina",
+            "title": "Horde: A Scalable Real-time Architecture for Learning Knowledge from Unsupervised "
+            "Sensorimotor Interaction",
+            "booktitle": "International Conference on Autonomous Agents and Multiagent Systems",
+            "pages": "761--768",
+            "year": "2011",
+        },
+    ),
+    "maei2010gq": (
+        "inproceedings",
+        {
+            "author": "Maei, Hamid Reza and Sutton, Richard S.",
+            "title": "{GQ($\\lambda$)}: A General Gradient Algorithm for Temporal-Difference Prediction Learning with "
+            "Eligibility Traces",
+            "booktitle": "Conference on Artificial General Intelligence",
+            "year": "2010",
+        },
+    ),
+    "maei2010greedy": (
+        "inproceedings",
+        {
+            "author": "Maei, Hamid Reza and Szepesv{\\'a}ri, Csaba and Bhatnagar, Shalabh and Sutton, Richard S.",
+            "title": "Toward Off-Policy Learning Control with Function Approximation",
+            "booktitle": "International Conference on Machine Learning",
+            "pages": "719--726",
+            "year": "2010",
+        },
+    ),
+    "koren2009": (
+        "article",
+        {
+            "author": "Koren, Yehuda and Bell, Robert and Volinsky, Chris",
+            "title": "Matrix Factorization Techniques for Recommender Systems",
+            "journal": "Computer",
+            "volume": "42",
+            "number": "8",
+            "pages": "30--37",
+            "year": "2009",
         },
     ),
     "schaul2015": (

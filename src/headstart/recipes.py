@@ -261,6 +261,38 @@ def _reaching(source: AbstractSource, *, horizon: int = 50, lanes: int = 16) -> 
     )
 
 
+def fourrooms_uvfa(iterations: int = 400) -> Recipe:
+    """DQN with two streams and hindsight goes from any cell of four rooms to any other; 1 is earned by arriving.
+
+    The universal value function of Schaul and others (2015), learned by bootstrapping alone: no table is known.
+    In the one seed that was tried, it arrived in 32 steps for 0.80 of all pairs of start and goal, and 0.82 before
+    that; who moves at random does for 0.13.
+    """
+    from headstart.core.process import Online
+    from headstart.core.wrappers import TimeLimit
+    from headstart.goals.hindsight import Hindsight
+    from headstart.goals.uvfa import TwoStream
+    from headstart.scratch.dqn import DQN
+    from headstart.worlds.four_rooms import FourRooms
+
+    # By coordinates, neighbouring goals look alike to two fresh networks: a number each tells them apart.
+    goals = FourRooms("one-hot")
+    learner = DQN(
+        source=Hindsight(goals),
+        discount=0.9,
+        segment=32,
+        batch=32,
+        updates=32,
+        epsilon=(1.0, 0.2),
+        explore=20_000,
+        period=50,
+        learning_rate=3e-3,
+        clip=1.0,
+    )
+    world = TimeLimit(goals, 32)
+    return _online(Online(world, partial(TwoStream.of, goals), learner, lanes=16, length=32), iterations)
+
+
 def newgame(iterations: int | None = None) -> Recipe:
     """The agent that meets new board games: self-play over thousands of them, reading their rules."""
     from headstart.newgame.judged import evaluate
@@ -310,6 +342,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "push-hindsight": push_hindsight,
     "fetchreach-hindsight": fetchreach_hindsight,
     "fetchpush-hindsight": fetchpush_hindsight,
+    "fourrooms-uvfa": fourrooms_uvfa,
     "newgame": newgame,
     "reading": reading,
 }

@@ -11,6 +11,7 @@ from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
 from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar, Pendulum
+from headstart.worlds.four_rooms import FourRooms, LavaWorld
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
 from headstart.worlds.push import Push
 
@@ -33,6 +34,9 @@ WORLDS = {
     "pendulum": Pendulum,
     "bit-flipping": lambda: BitFlipping(4),
     "push": Push,
+    "four-rooms": FourRooms,
+    "four-rooms-image": lambda: FourRooms("image"),
+    "lava": lambda: LavaWorld("one-hot"),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),
     "boardgames": lambda: classics("tic_tac_toe", "connect_four"),

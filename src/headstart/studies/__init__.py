@@ -19,6 +19,8 @@ __all__ = ["STUDIES", "find"]
 STUDIES: dict[str, str] = {
     "newgame": "headstart.studies.newgame",
     "hindsight": "headstart.studies.hindsight",
+    "uvfa": "headstart.studies.uvfa",
+    "horde": "headstart.studies.horde",
 }
 """The module of each study by its name on the command line."""
 
