@@ -21,11 +21,24 @@ if TYPE_CHECKING:
     from headstart.core.process import AbstractProcess, Online, ProcessState
     from headstart.core.source import AbstractSource
     from headstart.core.world import AbstractWorld
+    from headstart.goals.goal_directed import GoalDirected
     from headstart.greedy import Evaluation
     from headstart.scratch.dqn import DQN
     from headstart.worlds.bit_flipping import BitFlipping
+    from headstart.worlds.image_maze import ImageMaze
 
-__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "configuration", "find", "flipping", "restore"]
+__all__ = [
+    "PUBLISHED",
+    "RECIPES",
+    "Recipe",
+    "about",
+    "configuration",
+    "find",
+    "flipping",
+    "goal_directed",
+    "listening",
+    "restore",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +175,55 @@ def flipping(world: BitFlipping, source: AbstractSource) -> Online:
     return Online(world, partial(ActionValues, world, width=256, depth=1), learner, lanes=16, length=world.bits)
 
 
+def pointgather_goals(iterations: int = 150) -> Recipe:
+    """One policy sets goals and another reaches them: a slow point gathers apples and leaves bombs where they are.
+
+    A mean return of 2 and more, where a flat policy has less than that from as many steps (`headstart study
+    goal_directed`).
+    """
+    from headstart.worlds.point import PointGather
+
+    return _online(goal_directed(PointGather()), iterations)
+
+
+def goal_directed(world: AbstractWorld) -> GoalDirected:
+    """A manager with a goal for every 10 steps and a worker, both PPO, in a world with real actions."""
+    from headstart.goals.goal_directed import GoalDirected
+    from headstart.scratch.ppo import PPO
+
+    manager = PPO(learning_rate=1e-3, discount=0.97)
+    return GoalDirected(world, every=10, manager=manager, worker=PPO(learning_rate=1e-3, discount=0.95))
+
+
+def imagemaze_tones(iterations: int = 625) -> Recipe:
+    """DQN walks through a maze of pixels to where tones tell it to go, under the true reward: success is at most 1.
+
+    `headstart study perceptual_reward` compares this with a reward that was learned from pairs of tones and images.
+    """
+    from headstart.core.source import Chain
+    from headstart.worlds.image_maze import ImageMaze
+
+    return _online(listening(ImageMaze(count=12), Chain(())), iterations)
+
+
+def listening(world: ImageMaze, source: AbstractSource) -> Online:
+    """DQN with a source in the maze of pixels."""
+    from headstart.core.process import Online
+    from headstart.goals.perceptual_reward import ImageActionValues
+    from headstart.scratch.dqn import DQN
+
+    learner = DQN(
+        source=source,
+        discount=0.9,
+        capacity=20_000,
+        updates=16,
+        epsilon=(1.0, 0.1),
+        explore=10_000,
+        period=100,
+    )
+    return Online(world, partial(ImageActionValues, world), learner, lanes=16, length=4)
+
+
 def newgame(iterations: int | None = None) -> Recipe:
     """The agent that meets new board games: self-play over thousands of them, reading their rules."""
     from headstart.newgame.judged import evaluate
@@ -205,6 +267,8 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "mountaincar-ppo": mountaincar_ppo,
     "mountaincar-dqn": mountaincar_dqn,
     "bitflipping-hindsight": bitflipping_hindsight,
+    "pointgather-goals": pointgather_goals,
+    "imagemaze-tones": imagemaze_tones,
     "newgame": newgame,
     "reading": reading,
 }

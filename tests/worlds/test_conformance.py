@@ -6,11 +6,14 @@ import pytest
 
 from headstart.check_env import check_world
 from headstart.core.wrappers import TimeLimit, Trials
+from headstart.goals.goal_directed import Whole
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
 from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar
+from headstart.worlds.image_maze import ImageMaze
+from headstart.worlds.point import PointGather, TwoRoomMaze
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
 
 
@@ -30,6 +33,10 @@ WORLDS = {
     "acrobot": Acrobot,
     "mountaincar": MountainCar,
     "bit-flipping": lambda: BitFlipping(4),
+    "point-gather": PointGather,
+    "two-room-maze": TwoRoomMaze,
+    "image-maze": ImageMaze,
+    "whole": lambda: Whole(CartPole(), 8),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),
     "boardgames": lambda: classics("tic_tac_toe", "connect_four"),

@@ -19,6 +19,8 @@ __all__ = ["STUDIES", "find"]
 STUDIES: dict[str, str] = {
     "newgame": "headstart.studies.newgame",
     "hindsight": "headstart.studies.hindsight",
+    "goal_directed": "headstart.studies.goal_directed",
+    "perceptual_reward": "headstart.studies.perceptual_reward",
 }
 """The module of each study by its name on the command line."""
 
