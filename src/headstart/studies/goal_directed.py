@@ -57,8 +57,9 @@ CLAIM = (
 PAPER = Paper("binz2017goal", ("abstract",))
 
 #: Steps in the world.
-STEPS = {"gather": 300_000, "maze": 400_000}
+STEPS = {"gather": 307_200, "maze": 409_600}
 LOOKS = 4
+PIECE = 4  # updates at a time
 FLAT = 0.99  # the discount of the flat policy; that of a manager's goals comes to 0.997 for a step
 EPISODES = 256
 SEEDS, QUICK_SEEDS = 5, 3
@@ -197,8 +198,8 @@ def learn(name: str, pupil: Pupil, seeds: int) -> Scores:
     states = eqx.filter_jit(eqx.filter_vmap(lambda key: process.init(key=key)))(init_keys)
     scores: Scores = {}
     for done, look in zip([0, *looks], looks, strict=False):
-        for start in range(done, look, 8):  # in pieces of few lengths, so that little is compiled
-            states = go_on(states, jnp.arange(start, min(start + 8, look)))
+        for start in range(done, look, PIECE):  # of one length, so that little is compiled
+            states = go_on(states, jnp.arange(start, min(start + PIECE, look)))
         returns, *cosine = judged(states.learner.network, judge_keys)
         scores[f"{name}, {look * each:,} steps"] = np.asarray(returns, float).tolist()
     if cosine:
