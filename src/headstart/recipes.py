@@ -195,7 +195,7 @@ def goal_directed(world: AbstractWorld) -> GoalDirected:
     return GoalDirected(world, every=10, manager=manager, worker=PPO(learning_rate=1e-3, discount=0.95))
 
 
-def imagemaze_tones(iterations: int = 625) -> Recipe:
+def imagemaze_tones(iterations: int = 937) -> Recipe:
     """DQN walks through a maze of pixels to where tones tell it to go, under the true reward: success is at most 1.
 
     `headstart study perceptual_reward` compares this with a reward that was learned from pairs of tones and images.

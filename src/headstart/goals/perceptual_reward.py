@@ -45,6 +45,7 @@ from headstart.errors import UsageError
 
 __all__ = ["Convolutions", "Encoder", "ImageActionValues", "Likeness", "PerceptualReward", "learn", "threshold"]
 
+Shape = tuple[int, int, int]
 Draw = Callable[..., tuple[Array, Array, Array]]
 """`(*, key) -> (paired images [N, ...], their goals [N, ...], unpaired images [M, ...])`."""
 
@@ -57,15 +58,19 @@ class Convolutions(eqx.Module):
 
     fine: Linear
     coarse: Linear
+    features: int = eqx.field(static=True)
 
-    def __init__(self, channels: int, key: Key):
+    def __init__(self, shape: Shape, key: Key):
         fine_key, coarse_key = jax.random.split(key)
+        rows, columns, channels = shape
+        self.features = rows // 8 * (columns // 8) * 16
         self.fine = Linear(16 * channels, 16, key=fine_key)
-        self.coarse = Linear(4 * 16, 32, key=coarse_key)
+        self.coarse = Linear(4 * 16, 16, key=coarse_key)
 
     def __call__(self, image: UInt8[Array, "rows columns channels"]) -> Float[Array, "features"]:
-        fine = jax.nn.relu(self.fine(_patches(image.astype(jnp.float32) / 255, 4)))
-        return jnp.ravel(jax.nn.relu(self.coarse(_patches(fine, 2))))
+        each = lambda layer, patches: jax.nn.relu(jax.vmap(jax.vmap(layer))(patches))
+        fine = each(self.fine, _patches(image.astype(jnp.float32) / 255, 4))
+        return jnp.ravel(each(self.coarse, _patches(fine, 2)))
 
 
 def _patches(image: Float[Array, "rows columns channels"], size: int) -> Float[Array, "down across features"]:
@@ -80,11 +85,10 @@ class Encoder(eqx.Module):
     convolutions: Convolutions
     head: eqx.nn.MLP
 
-    def __init__(self, image: Array, key: Key, *, width: int = 64, size: int = 32):
+    def __init__(self, shape: Shape, key: Key, *, width: int = 64, size: int = 32):
         convolutions_key, head_key = jax.random.split(key)
-        self.convolutions = Convolutions(image.shape[-1], convolutions_key)
-        features = jax.eval_shape(self.convolutions, image).size
-        self.head = eqx.nn.MLP(features, size, width, 1, key=head_key)
+        self.convolutions = Convolutions(shape, convolutions_key)
+        self.head = eqx.nn.MLP(self.convolutions.features, size, width, 1, key=head_key)
 
     def __call__(self, image: UInt8[Array, "rows columns channels"]) -> Float[Array, "size"]:
         vector = self.head(self.convolutions(image))
@@ -104,7 +108,7 @@ class Likeness(eqx.Module):
 
     def __init__(self, world: AbstractWorld, key: Key):
         seen_key, told_key = jax.random.split(key)
-        image, goal = _shown(world)
+        image, goal = _shapes(world)
         self.seen, self.told = Encoder(image, seen_key), Encoder(goal, told_key)
 
     def __call__(self, image: Array, goal: Array) -> Float[Array, ""]:
@@ -195,13 +199,12 @@ class ImageActionValues(AbstractNetwork):
     told: Convolutions
     values: eqx.nn.MLP
 
-    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 128):
+    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 64):
         seen_key, told_key, values_key = jax.random.split(key, 3)
-        image, goal = _shown(world)
-        self.seen, self.told = Convolutions(image.shape[-1], seen_key), Convolutions(goal.shape[-1], told_key)
-        features = sum(jax.eval_shape(net, shown).size for net, shown in ((self.seen, image), (self.told, goal)))
+        image, goal = _shapes(world)
+        self.seen, self.told = Convolutions(image, seen_key), Convolutions(goal, told_key)
         assert isinstance(world.actions, Discrete)
-        self.values = eqx.nn.MLP(features, world.actions.count, width, 2, key=values_key)
+        self.values = eqx.nn.MLP(self.seen.features + self.told.features, world.actions.count, width, 2, key=values_key)
 
     def initial(self) -> None:
         return None
@@ -211,11 +214,12 @@ class ImageActionValues(AbstractNetwork):
         return Output(self.values(flat((self.seen(percept.observation), self.told(percept.goal))))), None
 
 
-def _shown(world: AbstractWorld) -> tuple[Array, Array]:
-    """An image and a goal of the world, by their shapes alone."""
+def _shapes(world: AbstractWorld) -> tuple[Shape, Shape]:
+    """Rows, columns and channels of an image and of a goal of the world."""
 
     def first(key: Key):
         task = world.task(key=key)
         return world.reset(task, key=key)[1], task.goal
 
-    return jax.eval_shape(first, jax.random.key(0))
+    image, goal = jax.eval_shape(first, jax.random.key(0))
+    return image.shape, goal.shape

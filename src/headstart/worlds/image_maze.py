@@ -4,7 +4,7 @@ A world for rewards that must be perceived (Edwards, Sood and Isbell, *Cross-dom
 what is wanted is never shown as it will look, but as its name would sound or be written. The paper's own tasks and
 modalities could not be consulted; maze, tones and glyphs are design choices of ours, and no data set is used.
 
-Goals are cells. Each has a label, and each label a code that a key has drawn once: a melody, of which a spectrogram
+Goals are cells. Each has a label, and each label a code that a seed has drawn once: a melody, of which a spectrogram
 with noise is told, or a glyph, of which an instance with jitter and noise is shown. The codes of two labels have
 nothing to do with each other, nor with where their cells lie: what is not learned of a goal cannot be guessed.
 """
@@ -100,8 +100,7 @@ class ImageMaze(AbstractWorld):
     @property
     def cells(self) -> Int[Array, "goals 2"]:
         """The cell of each label."""
-        free = jnp.asarray(np.argwhere(FREE), jnp.int32)
-        return jax.random.permutation(self._drawn(0), free)[: self.goals]
+        return jnp.asarray(self._drawn(0).permutation(np.argwhere(FREE))[: self.goals], jnp.int32)
 
     def task(self, *, key: Key) -> Task:
         """A label and an instance of its code. The label is the world's own knowledge: no agent is told it."""
@@ -124,7 +123,7 @@ class ImageMaze(AbstractWorld):
     def show(self, place: Int[Array, "2"], *, key: Key) -> UInt8[Array, "32 32 1"]:
         """An image of the agent in that place: walls are grey, floors dark, the agent is bright."""
         shades = jnp.where(jnp.asarray(FREE), 0.0, 0.5).at[place[0], place[1]].set(1.0)
-        return self._bytes(jnp.kron(shades, jnp.ones((PIXELS, PIXELS))), key)
+        return self._bytes(_enlarged(shades, PIXELS), key)
 
     def tell(self, label: Int[Array, ""], *, key: Key) -> UInt8[Array, "16 16 1"]:
         """An instance of a label's code in the domain."""
@@ -134,22 +133,27 @@ class ImageMaze(AbstractWorld):
 
     def _melody(self, label: Int[Array, ""]) -> Float[Array, "16 16"]:
         """A few notes one after another, each smeared over its neighbours in pitch: time runs down, pitch across."""
-        tunes = jax.random.randint(self._drawn(1), (self.goals, NOTES), 0, TONES)
+        tunes = jnp.asarray(self._drawn(1).integers(0, TONES, (self.goals, NOTES)), jnp.int32)
         pitch = jnp.repeat(tunes[label], TIMES // NOTES)
         return jnp.exp(-0.5 * (jnp.arange(TONES) - pitch[:, None]) ** 2.0)
 
     def _glyph(self, label: Int[Array, ""], key: Key) -> Float[Array, "16 16"]:
         """Six by six dots, twice as large, somewhere near the middle."""
-        dots = jax.random.bernoulli(self._drawn(2), shape=(self.goals, 6, 6))[label].astype(jnp.float32)
-        whole = jnp.pad(jnp.kron(dots, jnp.ones((2, 2))), 2)
+        dots = jnp.asarray(self._drawn(2).integers(0, 2, (self.goals, 6, 6)), jnp.float32)[label]
+        whole = jnp.pad(_enlarged(dots, 2), 2)
         return jnp.roll(whole, jax.random.randint(key, (2,), -2, 3), axis=(0, 1))
 
     def _bytes(self, shades: Float[Array, "rows columns"], key: Key) -> UInt8[Array, "rows columns 1"]:
         noisy = shades + self.noise * jax.random.normal(key, shades.shape)
         return (jnp.clip(noisy, 0.0, 1.0) * 255).astype(jnp.uint8)[..., None]
 
-    def _drawn(self, what: int) -> Key:
-        return jax.random.fold_in(jax.random.key(self.seed), what)
+    def _drawn(self, what: int) -> np.random.Generator:
+        # NumPy's, as cells and codes are constants of a compiled program: nothing is drawn again in every step.
+        return np.random.default_rng((self.seed, what))
+
+
+def _enlarged(shades: Float[Array, "rows columns"], times: int) -> Float[Array, "more_rows more_columns"]:
+    return jnp.repeat(jnp.repeat(shades, times, axis=0), times, axis=1)
 
 
 def distances(cell: Int[Array, "2"]) -> Int[Array, "8 8"]:
