@@ -27,7 +27,6 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "goal_directed": GOALS + PPO + ("pathak2017",) + SCORES,
     "pointgather-goals": GOALS + PPO + ("pathak2017", "duan2016benchmark") + SCORES,
     "perceptual_reward": PERCEPTUAL + DQN + SCORES,
-    "imagemaze-tones": DQN + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from headstart.greedy import Evaluation
     from headstart.scratch.dqn import DQN
     from headstart.worlds.bit_flipping import BitFlipping
-    from headstart.worlds.image_maze import ImageMaze
 
 __all__ = [
     "PUBLISHED",
@@ -36,7 +35,6 @@ __all__ = [
     "find",
     "flipping",
     "goal_directed",
-    "listening",
     "restore",
 ]
 
@@ -195,35 +193,6 @@ def goal_directed(world: AbstractWorld) -> GoalDirected:
     return GoalDirected(world, every=10, manager=manager, worker=PPO(learning_rate=1e-3, discount=0.95))
 
 
-def imagemaze_tones(iterations: int = 937) -> Recipe:
-    """DQN walks through a maze of pixels to where tones tell it to go, under the true reward: success is at most 1.
-
-    `headstart study perceptual_reward` compares this with a reward that was learned from pairs of tones and images.
-    """
-    from headstart.core.source import Chain
-    from headstart.worlds.image_maze import ImageMaze
-
-    return _online(listening(ImageMaze(count=12), Chain(())), iterations)
-
-
-def listening(world: ImageMaze, source: AbstractSource) -> Online:
-    """DQN with a source in the maze of pixels."""
-    from headstart.core.process import Online
-    from headstart.goals.perceptual_reward import ImageActionValues
-    from headstart.scratch.dqn import DQN
-
-    learner = DQN(
-        source=source,
-        discount=0.9,
-        capacity=20_000,
-        updates=16,
-        epsilon=(1.0, 0.1),
-        explore=10_000,
-        period=100,
-    )
-    return Online(world, partial(ImageActionValues, world), learner, lanes=16, length=4)
-
-
 def newgame(iterations: int | None = None) -> Recipe:
     """The agent that meets new board games: self-play over thousands of them, reading their rules."""
     from headstart.newgame.judged import evaluate
@@ -268,7 +237,6 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "mountaincar-dqn": mountaincar_dqn,
     "bitflipping-hindsight": bitflipping_hindsight,
     "pointgather-goals": pointgather_goals,
-    "imagemaze-tones": imagemaze_tones,
     "newgame": newgame,
     "reading": reading,
 }

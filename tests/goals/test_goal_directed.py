@@ -15,10 +15,12 @@ from headstart.core.world import AbstractWorld, Box
 from headstart.errors import UsageError
 from headstart.goals.goal_directed import GoalDirected, Whole
 from headstart.greedy import returns
+from headstart.recipes import find
 from headstart.scratch.ppo import PPO
 from headstart.worlds.classic_control import CartPole
 from headstart.worlds.point import TwoRoomMaze
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
 EVERY, LANES = 4, 8
 
 
@@ -152,11 +154,19 @@ def test_the_network_plays_as_the_process_does_without_exploration(played):
     np.testing.assert_allclose(done.action.reshape(28, 16, 1), steps.action, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_goals_are_learned_to_be_set_and_reached():
     process = small(lanes=32, stretches=8, lessons=8)
     state = train(process, 60, key=jax.random.key(0))
     found = returns(Line(), state.learner.network, episodes=64, key=jax.random.key(1))
     assert found.mean() > 0.95
+
+
+@pytest.mark.slow
+def test_the_recipe_gathers_more_than_it_says():
+    recipe = find("pointgather-goals")
+    state = train(recipe.process, recipe.iterations, key=jax.random.key(0))
+    assert returns(recipe.process.world, state.learner.network, episodes=128, key=jax.random.key(1)).mean() > 2
 
 
 def test_what_cannot_be_is_refused():

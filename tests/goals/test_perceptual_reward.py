@@ -28,6 +28,7 @@ from headstart.studies.perceptual_reward import pairs
 from headstart.worlds.classic_control import CartPole
 from headstart.worlds.image_maze import ImageMaze
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
 WORLD = ImageMaze(goals=4)
 KEY = jax.random.key(0)
 NETWORK = ImageActionValues(WORLD, KEY, width=4)
@@ -36,6 +37,12 @@ NETWORK = ImageActionValues(WORLD, KEY, width=4)
 @pytest.fixture(scope="module")
 def likeness():
     return Likeness(WORLD, KEY)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Ten images, their goals, and twenty images of anywhere."""
+    return jax.jit(lambda key: pairs(WORLD, 10, key=key))(KEY)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +76,8 @@ def test_patches_are_a_convolution():
     np.testing.assert_allclose(net(image), np.maximum(coarse, 0), atol=1e-5)
 
 
-def test_likeness_is_a_cosine(likeness):
-    images, goals, _ = pairs(WORLD, 6, key=KEY)
+def test_likeness_is_a_cosine(likeness, drawn):
+    images, goals, _ = drawn
     for encode, seen in ((likeness.seen, images), (likeness.told, goals)):
         np.testing.assert_allclose(np.linalg.norm(jax.vmap(encode)(seen), axis=-1), 1, rtol=1e-5)
     np.testing.assert_allclose(
@@ -78,21 +85,21 @@ def test_likeness_is_a_cosine(likeness):
     )
 
 
-def test_the_contrast_is_that_of_the_formula(likeness):
+def test_the_contrast_is_that_of_the_formula(likeness, drawn):
     """Written out with loops, in double precision."""
-    images, goals, others = pairs(WORLD, 3, key=KEY)
+    images, goals, others = drawn
     x, z, y = encoded(likeness, images, others, goals)
     total = 0.0
-    for i in range(3):
+    for i in range(10):
         among = [np.exp(7 * a @ y[i]) for a in (*x, *z)]
         back = [np.exp(7 * x[i] @ b) for b in y]
         total += -0.5 * np.log(among[i] / sum(among)) - 0.5 * np.log(back[i] / sum(back))
-    np.testing.assert_allclose(contrast(likeness, images, goals, others, 7.0), total / 3, rtol=1e-4)
+    np.testing.assert_allclose(contrast(likeness, images, goals, others, 7.0), total / 10, rtol=1e-4)
 
 
-def test_the_threshold_lies_between_pairs_and_the_likest_of_the_others(likeness):
+def test_the_threshold_lies_between_pairs_and_the_likest_of_the_others(likeness, drawn):
     """Of twenty others, the second likest: a tenth of them may be of the goal by chance."""
-    images, goals, others = pairs(WORLD, 10, key=KEY)
+    images, goals, others = drawn
     x, z, y = encoded(likeness, images, others, goals)
     paired, likest = np.mean(np.sum(x * y, axis=1)), np.mean([sorted(z @ goal)[-2] for goal in y])
     np.testing.assert_allclose(threshold(likeness, images, goals, others), (paired + likest) / 2, rtol=1e-4)

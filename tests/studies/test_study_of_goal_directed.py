@@ -1,10 +1,14 @@
 """The study of goal-directed behaviour: its controls are what they say, and its verdicts fail of their own arms."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from headstart.core.networks import ActorCritic
+from headstart.core.process import Online
 from headstart.errors import UsageError
 from headstart.goals.goal_directed import GoalDirected
 from headstart.progress import Quiet
@@ -15,6 +19,7 @@ from headstart.studies.page import page
 from headstart.studies.study import Arm, Verdict, conclude
 from headstart.worlds.point import PointGather, TwoRoomMaze
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
 HOPED = {
     "hierarchical": (2.5, 1.0),
     "flat": (1.5, 0.0),
@@ -104,10 +109,8 @@ def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     gather = goal_directed.Pupil(
         "gather", PointGather(), Shuffled(PointGather(), 5, ppo, ppo, lanes=2, stretches=4, width=4)
     )
-    flat = pupils()["maze, flat"]
-    flat = goal_directed.dataclasses.replace(
-        flat, process=goal_directed.dataclasses.replace(flat.process, learner=ppo, lanes=2, length=40)
-    )
+    online = Online(TwoRoomMaze(), partial(ActorCritic, TwoRoomMaze(), width=4), ppo, lanes=2, length=40)
+    flat = goal_directed.Pupil("maze", TwoRoomMaze(), online)
     monkeypatch.setattr(goal_directed, "pupils", lambda: {"gather, hierarchical": gather, "maze, flat": flat})
     monkeypatch.setattr(goal_directed, "judge", lambda arms, quick: (Verdict("it ran", True, 1.0, 1.0),))
     run = lambda: goal_directed.run(quick=True, seeds=2, directory=tmp_path, observer=Quiet())

@@ -15,6 +15,7 @@ from headstart.studies.perceptual_reward import Misnamed, judge, pairs, pupils, 
 from headstart.studies.study import Arm, Verdict, conclude
 from headstart.worlds.image_maze import ImageMaze
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
 HOPED = {
     "tones: goals found": 1.0,
     "glyphs: goals found": 1.0,

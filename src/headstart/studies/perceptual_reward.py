@@ -37,8 +37,9 @@ from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Frozen, Key, Percept
 from headstart.errors import UsageError
-from headstart.goals.perceptual_reward import Likeness, PerceptualReward, learn, threshold
+from headstart.goals.perceptual_reward import ImageActionValues, Likeness, PerceptualReward, learn, threshold
 from headstart.progress import AbstractObserver
+from headstart.scratch.dqn import DQN
 from headstart.studies.book import Book, Scores
 from headstart.studies.study import FEWEST, Arm, Paper, Result, Verdict, beats, conclude, must_fail, reaches
 from headstart.worlds.image_maze import FREE, ImageMaze, distances
@@ -78,7 +79,16 @@ class Pupil:
     schooling: str | None
 
     def process(self, source: AbstractSource) -> Online:
-        return recipes.listening(self.world, source)
+        learner = DQN(
+            source=source,
+            discount=0.9,
+            capacity=20_000,
+            updates=16,
+            epsilon=(1.0, 0.1),
+            explore=10_000,
+            period=100,
+        )
+        return Online(self.world, partial(ImageActionValues, self.world), learner, lanes=16, length=4)
 
 
 def pupils() -> dict[str, Pupil]:
