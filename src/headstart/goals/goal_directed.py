@@ -19,6 +19,9 @@ many dimensions as actions have, a goal of length 1 is as far as full effort car
 not seen in it (the argument of Pathak and others, *Curiosity-driven exploration by self-supervised prediction*, ICML
 2017). This takes no reward, and so works where there is none yet.
 
+**When the manager learns**: only from rollouts in which something was earned. PPO scales advantages to one size, and
+those of nothing are noise: before the first reward they would carry its goals off to some corner, for good.
+
 **Why a process and not a learner**: a learner is given one rollout of one kind of step, and here are two kinds, of two
 lengths, for two learners. But either of them is plain PPO, with networks, advantages and all. What is new is how one
 rollout of the world is read as two.
@@ -161,7 +164,7 @@ class GoalDirected(AbstractProcess):
     def init(self, *, key: Key) -> GoalDirectedState:
         manager_key, worker_key, place_key, lanes_key = jax.random.split(key, 4)
         size = self.world.actions.zero().size
-        sets, reaches = Sets(self.whole, size), Reaches(self.whole, size)
+        sets, reaches = _Sets(self.whole, size), _Reaches(self.whole, size)
         manager, worker = (
             ActorCritic(sets, manager_key, width=self.width),
             ActorCritic(reaches, worker_key, width=self.width),
@@ -269,7 +272,7 @@ class GoalDirected(AbstractProcess):
         return place, optimiser, jax.tree.map(jnp.mean, metrics)
 
 
-class Sets(Like):
+class _Sets(Like):
     """The world as the manager acts in it: its actions are goals."""
 
     world: AbstractWorld
@@ -280,7 +283,7 @@ class Sets(Like):
         return Box(-jnp.ones(self.size), jnp.ones(self.size))
 
 
-class Reaches(Like):
+class _Reaches(Like):
     """The world as the worker is told of it: with a goal."""
 
     world: AbstractWorld
