@@ -13,6 +13,8 @@ HINDSIGHT = ("andrychowicz2017",)
 UVFA = ("schaul2015", "sutton1999")
 FACTORS = ("koren2009",)
 HORDE = ("sutton2011", "maei2010gq", "maei2010greedy")
+GOALS = ("binz2017goal",)
+PERCEPTUAL = ("edwards2017cdpr", "oord2018")
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -28,9 +30,14 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "fourrooms-uvfa": UVFA + HINDSIGHT + DQN + SCORES,
     "uvfa": UVFA + FACTORS + SCORES,
     "horde": HORDE + UVFA + FACTORS + SCORES,
+    "goal_directed": GOALS + PPO + ("pathak2017",) + SCORES,
+    "pointgather-goals": GOALS + PPO + ("pathak2017", "duan2016benchmark") + SCORES,
+    "perceptual_reward": PERCEPTUAL + DQN + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
+    "GoalDirected": GOALS + PPO,
+    "PerceptualReward": PERCEPTUAL,
     "Foresight": ("abdolmaleki2018",),
     "TwoStream": UVFA,
     "Horde": HORDE,
@@ -175,6 +182,57 @@ ENTRIES: dict[str, Entry] = {
             "booktitle": "Advances in Neural Information Processing Systems",
             "volume": "30",
             "year": "2017",
+        },
+    ),
+    "binz2017goal": (
+        "mastersthesis",
+        {
+            "author": "Binz, Marcel",
+            "title": "Learning Goal-Directed Behaviour",
+            "school": "KTH Royal Institute of Technology",
+            "year": "2017",
+        },
+    ),
+    "edwards2017cdpr": (
+        "article",
+        {
+            "author": "Edwards, Ashley D. and Sood, Srijan and Isbell, Jr., Charles L.",
+            "title": "Cross-Domain Perceptual Reward Functions",
+            **_arxiv("1705.09045"),
+            "year": "2017",
+        },
+    ),
+    "oord2018": (
+        "article",
+        {
+            "author": "van den Oord, Aaron and Li, Yazhe and Vinyals, Oriol",
+            "title": "Representation Learning with Contrastive Predictive Coding",
+            **_arxiv("1807.03748"),
+            "year": "2018",
+        },
+    ),
+    "pathak2017": (
+        "inproceedings",
+        {
+            "author": "Pathak, Deepak and Agrawal, Pulkit and Efros, Alexei A. and Darrell, Trevor",
+            "title": "Curiosity-driven Exploration by Self-supervised Prediction",
+            "booktitle": "International Conference on Machine Learning",
+            "series": "Proceedings of Machine Learning Research",
+            "volume": "70",
+            "pages": "2778--2787",
+            "year": "2017",
+        },
+    ),
+    "duan2016benchmark": (
+        "inproceedings",
+        {
+            "author": "Duan, Yan and Chen, Xi and Houthooft, Rein and Schulman, John and Abbeel, Pieter",
+            "title": "Benchmarking Deep Reinforcement Learning for Continuous Control",
+            "booktitle": "International Conference on Machine Learning",
+            "series": "Proceedings of Machine Learning Research",
+            "volume": "48",
+            "pages": "1329--1338",
+            "year": "2016",
         },
     ),
     "abdolmaleki2018": (

@@ -6,12 +6,15 @@ import pytest
 
 from headstart.check_env import check_world
 from headstart.core.wrappers import TimeLimit, Trials
+from headstart.goals.goal_directed import Whole
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
 from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar, Pendulum
 from headstart.worlds.four_rooms import FourRooms, LavaWorld
+from headstart.worlds.image_maze import ImageMaze
+from headstart.worlds.point import PointGather, TwoRoomMaze
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
 from headstart.worlds.push import Push
 
@@ -37,6 +40,10 @@ WORLDS = {
     "four-rooms": FourRooms,
     "four-rooms-image": lambda: FourRooms("image"),
     "lava": lambda: LavaWorld("one-hot"),
+    "point-gather": PointGather,
+    "two-room-maze": TwoRoomMaze,
+    "image-maze": ImageMaze,
+    "whole": lambda: Whole(CartPole(), 8),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),
     "boardgames": lambda: classics("tic_tac_toe", "connect_four"),

@@ -21,6 +21,8 @@ STUDIES: dict[str, str] = {
     "hindsight": "headstart.studies.hindsight",
     "uvfa": "headstart.studies.uvfa",
     "horde": "headstart.studies.horde",
+    "goal_directed": "headstart.studies.goal_directed",
+    "perceptual_reward": "headstart.studies.perceptual_reward",
 }
 """The module of each study by its name on the command line."""
 
