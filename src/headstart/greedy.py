@@ -30,6 +30,7 @@ from headstart.report import Report
 __all__ = ["Evaluation", "Played", "best", "evaluate", "played", "played_hosted", "returns"]
 
 STRETCH = 64  # steps between two looks at whether all episodes are over
+SHORT = 10  # and where a step takes a millisecond
 ENDLESS = 10_000  # steps without an end
 
 
@@ -61,7 +62,7 @@ def evaluate(process: Online | Hosted, state: Any, *, title: str, episodes: int,
         found = played(process.world, network, episodes=episodes, key=key)
     middle = estimate(found.returns[:, None])
     figures = {
-        "episodes": episodes,
+        "episodes": len(found.returns),
         "mean return": float(found.returns.mean()),
         "interquartile mean": middle.value,
         "95 % interval": None if middle.interval is None else [round(bound, 3) for bound in middle.interval],
@@ -71,7 +72,7 @@ def evaluate(process: Online | Hosted, state: Any, *, title: str, episodes: int,
     if found.reached is not None:
         figures["at the goal at last"] = float(found.reached.mean())
     report = Report(title).text(
-        f"{episodes:,} episodes without exploration. The interval is over episodes of this one run: "
+        f"{len(found.returns):,} episodes without exploration. The interval is over episodes of this one run: "
         "what another seed would have learned, it does not say."
     )
     return Evaluation(figures, report.facts(figures))
@@ -124,8 +125,8 @@ def played_hosted(process: Hosted, network: AbstractNetwork, *, episodes: int, k
     **Raises:** `BadData` if one has no end in 10,000 steps.
     """
     begin_key, act_key = jax.random.split(key)
-    goals = getattr(process.learner.source, "goals", None)
-    playing = Hosted(process.host, lambda key: network, _Greedy(), STRETCH)
+    goals = _goals(process.learner.source)
+    playing = Hosted(process.host, lambda key: network, _Greedy(), SHORT)
     state = playing.init(key=begin_key)
     percept, memory, each = state.percept, state.memory, -(-episodes // process.host.lanes)
     total, length, found, ends = np.zeros(process.host.lanes), np.zeros(process.host.lanes, int), [], []
@@ -140,17 +141,26 @@ def played_hosted(process: Hosted, network: AbstractNetwork, *, episodes: int, k
                 continue
             if done[lane] < each:
                 found.append(total[lane])
-                ends.append(jax.tree.map(lambda leaf, at=(time, lane): leaf[at], rollout.after))
+                if goals is not None and rollout.after.goal is not None:
+                    ends.append((rollout.after.observation[time, lane], rollout.after.goal[time, lane]))
             total[lane], length[lane], done[lane] = 0.0, 0, done[lane] + 1
         if (done >= each).all():
             break
         if length.max() >= ENDLESS:
             raise BadData(f"an episode has no end in {ENDLESS:,} steps; wrap the environment in a time limit.")
-    if not isinstance(goals, AbstractGoals):
+    if goals is None:
         return Played(np.array(found))
-    after = jax.tree.map(lambda *leaves: jnp.stack(leaves), *ends)
-    at_goal = jax.vmap(lambda after: goals.judge(goals.achieved(after.observation), after.goal)[1])(after)
+    seen, wanted = (np.stack(part) for part in zip(*ends, strict=True))
+    at_goal = jax.jit(jax.vmap(lambda seen, wanted: goals.judge(goals.achieved(seen), wanted)[1]))(seen, wanted)
     return Played(np.array(found), np.asarray(at_goal))
+
+
+def _goals(source: AbstractSource) -> AbstractGoals | None:
+    """Those by which a source judges, or the first in a chain that does."""
+    if isinstance(source, Chain):
+        return next((found for each in source.sources if (found := _goals(each)) is not None), None)
+    found = getattr(source, "goals", None)
+    return found if isinstance(found, AbstractGoals) else None
 
 
 class _Standing(eqx.Module):

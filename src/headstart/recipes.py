@@ -248,6 +248,8 @@ def _fetch(name: str, iterations: int, *, lanes: int, width: int, horizon: int) 
     host = gymnasium_host(name, lanes)
     network = partial(ActorCritics, host, width=width, typical=survey(host))
     learner = _reaching(Hindsight(gymnasium_goals(name)), horizon=horizon, lanes=lanes)
+    # A robot's step takes longer than a gradient step, so that one for each costs little.
+    learner = dataclasses.replace(learner, warmup=50 * lanes, updates=50 * lanes)
     return dataclasses.replace(_online(Hosted(host, network, learner, length=50), iterations), chunk=1, every=25)
 
 

@@ -22,9 +22,16 @@ BENCHES: dict[str, str] = {
     "ppo": "PPO on CartPole, steps per second, against rejax and stable-baselines3",
     "time-to-result": "from a cold process to a mean return of 475 on CartPole, against rejax",
     "self-play": "Gumbel AlphaZero self-play on connect four, against pgx with mctx",
+    "hindsight": "hindsight on a robot and on bits, throughput and time to success, against stable-baselines3",
 }
 
-_MODULES = {"engine": "random_play", "ppo": "ppo", "time-to-result": "time_to_result", "self-play": "self_play"}
+_MODULES = {
+    "engine": "random_play",
+    "ppo": "ppo",
+    "time-to-result": "time_to_result",
+    "self-play": "self_play",
+    "hindsight": "hindsight",
+}
 
 
 def run(names: Sequence[str], *, observer: AbstractObserver, directory: Path, quick: bool) -> list[Comparison]:

@@ -47,7 +47,7 @@ class Comparison:
 
     - `name`: letters, digits and `-`; the name of its file.
     - `what`: what was run, in one line.
-    - `unit`: of the measurements: `"moves/s"`, where more is better, or `"s"`, where less is.
+    - `unit`: of the measurements: `"moves/s"`, where more is better, or `"s"` and `"steps"`, where less is.
     - `peer`: whom we were compared with.
     - `bar`: the ratio to reach; `None` for a comparison that is shown for reference.
     - `versions`: the peer's own, where it runs in an environment of its own.
@@ -68,7 +68,7 @@ class Comparison:
 
     @property
     def less_is_better(self) -> bool:
-        return self.unit == "s"
+        return self.unit in ("s", "steps")
 
     @property
     def ratios(self) -> tuple[float, ...]:

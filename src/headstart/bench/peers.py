@@ -25,7 +25,7 @@ import jax
 from headstart.errors import HeadstartError
 from headstart.progress import AbstractObserver
 
-__all__ = ["REJAX", "STABLE_BASELINES", "Peer", "PeerFailed", "Talk", "ask_once", "environment", "talk"]
+__all__ = ["REJAX", "ROBOTS", "STABLE_BASELINES", "Peer", "PeerFailed", "Talk", "ask_once", "environment", "talk"]
 
 SCRIPTS = Path(__file__).parent / "scripts"
 READY = "ready.json"
@@ -46,6 +46,7 @@ class Peer:
 #: What pip resolves by itself today does not run: gymnax 1 changed what `step` returns.
 REJAX = Peer("rejax", ("rejax==0.1.3", "gymnax<1", "jax==0.10.2"))
 STABLE_BASELINES = Peer("stable-baselines3", ("stable-baselines3==2.9.2", "torch==2.13.0"))
+ROBOTS = Peer("stable-baselines3", (*STABLE_BASELINES.requirements, "gymnasium-robotics==1.4.2", "mujoco==3.11.0"))
 
 
 def environment(peer: Peer, *, observer: AbstractObserver) -> Path:

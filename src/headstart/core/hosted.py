@@ -76,7 +76,7 @@ class AbstractHost(abc.ABC):
         return {}
 
 
-def survey(host: AbstractHost, steps: int = 100, *, seed: int = 0) -> tuple[Sight, Sight]:
+def survey(host: AbstractHost, steps: int = 50, *, seed: int = 0) -> tuple[Sight, Sight]:
     """Mean and standard deviation of what every number that is seen is, over random play of `steps` steps in each lane.
 
     No deviation is less than 0.01, as in the normaliser of Andrychowicz and others (*Hindsight experience replay*,
@@ -155,9 +155,8 @@ class Hosted(AbstractProcess):
     ) -> tuple[Percept, Memory, Rollout]:
         """Where the lanes stand after `length` steps, and the rollout `[length, B]`, as `core.collect` records it."""
         steps = []
-        # The same keys as in `core.collect`, so that the same agent does the same.
-        for act_key in jax.random.split(jax.random.split(key, 3)[0], self.length):
-            choice, before, memory = _act(self.learner, learner, percept, memory, act_key)
+        for index in range(self.length):
+            choice, before, memory = _act(self.learner, learner, percept, memory, key, np.asarray(index), self.length)
             action = jax.device_get(choice.action)
             answer = self.host.step(action)
             answered = {"action": action, "reward": answer.reward, "discount": answer.discount}
@@ -208,10 +207,20 @@ def _forget(answered: dict[str, Any], last: Any) -> dict[str, Any]:
 
 @eqx.filter_jit
 def _act(
-    learner: AbstractLearner, state: LearnerState, percept: Percept, memory: Memory, key: Key
+    learner: AbstractLearner,
+    state: LearnerState,
+    percept: Percept,
+    memory: Memory,
+    key: Key,
+    index: Int[Any, ""],
+    length: int,
 ) -> tuple[Choice, Memory, Memory]:
-    """The choices, the memories on entering the moment and those on leaving it."""
-    keys = jax.random.split(key, percept.first.shape[0])
+    """The choices, the memories on entering the moment and those on leaving it.
+
+    The keys are those of moment `index` of `length` in `core.collect`, so that the same agent does the same.
+    """
+    act_key = jax.random.split(jax.random.split(key, 3)[0], length)[index]
+    keys = jax.random.split(act_key, percept.first.shape[0])
     memory = jax.vmap(blank, in_axes=(None, 0, 0))(state.network, memory, percept.first)
     choice, after = jax.vmap(lambda percept, memory, key: learner.act(state, percept, memory, key=key))(
         percept, memory, keys

@@ -64,8 +64,8 @@ class Convolutions(eqx.Module):
         fine_key, coarse_key = jax.random.split(key)
         rows, columns, channels = shape
         self.features = rows // 8 * (columns // 8) * 16
-        self.fine = Linear(16 * channels, 16, key=fine_key)
-        self.coarse = Linear(4 * 16, 16, key=coarse_key)
+        self.fine = Linear.drawn(16 * channels, 16, key=fine_key)
+        self.coarse = Linear.drawn(4 * 16, 16, key=coarse_key)
 
     def __call__(self, image: UInt8[Array, "rows columns channels"]) -> Float[Array, "features"]:
         each = lambda layer, patches: jax.nn.relu(jax.vmap(jax.vmap(layer))(patches))
