@@ -57,6 +57,12 @@ def test_less_time_is_faster():
     assert TIME.ratio == 2.0
 
 
+def test_fewer_steps_are_better_and_are_counted():
+    steps = replace(TIME, unit="steps", pairs=(Pair(800.0, 5_000.0),), limit=None)
+    assert steps.ratio == 6.25
+    assert page._amount(steps.theirs, steps) == "5,000"
+
+
 def test_the_fraction_of_the_limit_is_below_one_for_rates_and_for_times():
     assert RATE.of_limit == 60 / 240
     assert TIME.of_limit == 1.5 / 3.0

@@ -9,6 +9,10 @@ __all__ = ["COMPOSED", "ENTRIES", "bibtex"]
 SCORES = ("agarwal2021",)  # every number that is reported with an interval
 PPO = ("schulman2017", "schulman2016")
 DQN = ("mnih2015", "vanhasselt2016")
+DDPG = ("lillicrap2016",)
+TD3 = ("fujimoto2018",)
+SAC = ("haarnoja2018", "haarnoja2018b")
+ROBOTS = ("plappert2018", "towers2024")
 HINDSIGHT = ("andrychowicz2017",)
 UVFA = ("schaul2015", "sutton1999")
 FACTORS = ("koren2009",)
@@ -25,8 +29,14 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "acrobot-dqn": DQN + SCORES,
     "mountaincar-ppo": PPO + SCORES,
     "mountaincar-dqn": DQN + SCORES,
-    "hindsight": HINDSIGHT + DQN + SCORES,
+    "hindsight": HINDSIGHT + DQN + SAC + SCORES,
     "bitflipping-hindsight": HINDSIGHT + DQN + SCORES,
+    "push-hindsight": HINDSIGHT + SAC + SCORES,
+    "fetchreach-hindsight": HINDSIGHT + SAC + ROBOTS + SCORES,
+    "fetchpush-hindsight": HINDSIGHT + SAC + ROBOTS + SCORES,
+    "pendulum-ddpg": DDPG + SCORES,
+    "pendulum-td3": TD3 + SCORES,
+    "pendulum-sac": SAC + SCORES,
     "fourrooms-uvfa": UVFA + HINDSIGHT + DQN + SCORES,
     "uvfa": UVFA + FACTORS + SCORES,
     "horde": HORDE + UVFA + FACTORS + SCORES,
@@ -43,6 +53,9 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "Horde": HORDE,
     "PPO": PPO,
     "DQN": DQN,
+    "DDPG": DDPG,
+    "TD3": TD3,
+    "SAC": SAC,
     "AlphaZero": ALPHAZERO,
     "gymnasium": ("towers2024",),
     "pgx": ("koyamada2023",),
@@ -91,6 +104,56 @@ ENTRIES: dict[str, Entry] = {
             "title": "High-Dimensional Continuous Control Using Generalized Advantage Estimation",
             "booktitle": "International Conference on Learning Representations",
             "year": "2016",
+        },
+    ),
+    "lillicrap2016": (
+        "inproceedings",
+        {
+            "author": "Lillicrap, Timothy P. and Hunt, Jonathan J. and Pritzel, Alexander and Heess, Nicolas and Erez, "
+            "Tom and Tassa, Yuval and Silver, David and Wierstra, Daan",
+            "title": "Continuous control with deep reinforcement learning",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2016",
+        },
+    ),
+    "fujimoto2018": (
+        "inproceedings",
+        {
+            "author": "Fujimoto, Scott and van Hoof, Herke and Meger, David",
+            "title": "Addressing Function Approximation Error in Actor-Critic Methods",
+            "booktitle": "International Conference on Machine Learning",
+            "year": "2018",
+        },
+    ),
+    "haarnoja2018": (
+        "inproceedings",
+        {
+            "author": "Haarnoja, Tuomas and Zhou, Aurick and Abbeel, Pieter and Levine, Sergey",
+            "title": "Soft Actor-Critic: Off-Policy Maximum Entropy Deep Reinforcement Learning with a Stochastic "
+            "Actor",
+            "booktitle": "International Conference on Machine Learning",
+            "year": "2018",
+        },
+    ),
+    "haarnoja2018b": (
+        "article",
+        {
+            "author": "Haarnoja, Tuomas and Zhou, Aurick and Hartikainen, Kristian and Tucker, George and Ha, Sehoon "
+            "and Tan, Jie and Kumar, Vikash and Zhu, Henry and Gupta, Abhishek and Abbeel, Pieter and Levine, Sergey",
+            "title": "Soft Actor-Critic Algorithms and Applications",
+            "journal": "arXiv preprint arXiv:1812.05905",
+            "year": "2018",
+        },
+    ),
+    "plappert2018": (
+        "article",
+        {
+            "author": "Plappert, Matthias and Andrychowicz, Marcin and Ray, Alex and McGrew, Bob and Baker, Bowen and "
+            "Powell, Glenn and Schneider, Jonas and Tobin, Josh and Chociej, Maciek and Welinder, Peter and "
+            "Kumar, Vikash and Zaremba, Wojciech",
+            "title": "Multi-Goal Reinforcement Learning: Challenging Robotics Environments and Request for Research",
+            "journal": "arXiv preprint arXiv:1802.09464",
+            "year": "2018",
         },
     ),
     "mnih2015": (

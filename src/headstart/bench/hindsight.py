@@ -49,8 +49,8 @@ def compare(*, observer: AbstractObserver, quick: bool) -> list[Comparison]:
     sac = {"bits": 0, "widths": [64, 64], "settings": settings | {"batch_size": 256, "gamma": 0.95}}
     dqn = {"bits": BITS, "widths": [256], "settings": settings | {"batch_size": 240, "gamma": 0.93}}
     return [
-        _throughput("fetchreach", robots, 400, sac, 1_000, observer=observer, quick=quick),
-        _throughput("bits", bits, 240, dqn, 2_000, observer=observer, quick=quick),
+        _throughput("fetchreach", "FetchReach", robots, 400, sac, 1_000, observer=observer, quick=quick),
+        _throughput("bits", "15 bits", bits, 240, dqn, 2_000, observer=observer, quick=quick),
         *_until_success(observer=observer, quick=quick),
     ]
 
@@ -93,6 +93,7 @@ def _stepped(process: Any) -> Callable[[], Any]:
 
 def _throughput(
     name: str,
+    title: str,
     ours: Callable[[], Callable[[], Any]],
     steps: int,
     theirs: dict[str, Any],
@@ -102,7 +103,7 @@ def _throughput(
     quick: bool,
 ) -> Comparison:
     """Steps per second: `steps` of ours in an iteration, and `many` of theirs in a measurement."""
-    what = f"hindsight on {name}, a gradient step for each step"
+    what = f"hindsight on {title}, a gradient step for each step"
     comparison = Comparison(f"hindsight-{name}", what, "steps/s", ROBOTS.name, None, quick=quick)
     observer.say(f"{comparison.name}: starting ...")
     try:

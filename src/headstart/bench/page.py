@@ -91,9 +91,11 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _amount(value: float | None, comparison: Comparison) -> str:
-    """Three digits: `3.21 M/s`, `52.6 /s`, `4.18 s`."""
+    """Three digits: `3.21 M/s`, `52.6 /s`, `4.18 s`; and steps as they were counted."""
     if value is None:
         return "-"
+    if comparison.unit == "steps":
+        return f"{value:,.0f}"
     if comparison.less_is_better:
         return f"{value:.3g} s"
     scale, letter = next((each for each in ((1e6, "M"), (1e3, "k")) if value >= each[0]), (1.0, ""))
