@@ -23,7 +23,7 @@ from headstart.core.source import AbstractSource
 from headstart.core.types import Choice, Frozen, Key, Metrics, Percept, Step
 from headstart.errors import UsageError
 
-__all__ = ["UNBOUNDED", "AbstractActorCritics"]
+__all__ = ["UNBOUNDED", "AbstractActorCritics", "AbstractDeterministic"]
 
 UNBOUNDED = (-math.inf, math.inf)
 
@@ -108,6 +108,38 @@ class AbstractActorCritics(AbstractOffPolicy):
         target = self.follow(learned.target, network, descent.made & (gradients % self.period == 0))
         metrics = descent.reported(type(self).__name__.lower())
         return Learned(network, target, after[2], after[3], (state, *optimisers[1:]), gradients), metrics
+
+
+class AbstractDeterministic(AbstractActorCritics):
+    """Of these, the learners whose policy is one action, which noise has to vary.
+
+    **Fields of each:** those of `AbstractActorCritics`, and
+
+    - `noise`: of exploration, as a standard deviation in units of actions; `random`: how often an action is drawn
+      uniformly instead.
+    - `effort`: the cost of an action's mean square to the actor.
+
+    `random` and `effort` are of Andrychowicz and others (*Hindsight experience replay*, 2017, appendix A), who let a
+    robot act at random in three steps of ten and charge the actor for large actions.
+    """
+
+    noise: eqx.AbstractVar[float]
+    random: eqx.AbstractVar[float]
+    effort: eqx.AbstractVar[float]
+
+    def explore(self, policy: Squashed, *, key: Key) -> Float[Array, "size"]:
+        noise_key, uniform_key, random_key = jax.random.split(key, 3)
+        action = policy.mode()
+        near = jnp.clip(action + self.noise * jax.random.normal(noise_key, action.shape), -1.0, 1.0)
+        anywhere = jax.random.uniform(uniform_key, action.shape, minval=-1.0, maxval=1.0)
+        return jnp.where(jax.random.uniform(random_key) < self.random, anywhere, near)
+
+    def climb(
+        self, network: AbstractActionCritic, own: Any, percept: Percept, policy: Squashed, *, key: Key
+    ) -> tuple[Float[Array, ""], Metrics]:
+        action = policy.mode()
+        value = jnp.mean(judge(network, percept, action)[..., 0])
+        return self.effort * jnp.mean(action**2) - value, {f"{type(self).__name__.lower()}/climbed": value}
 
 
 def judge(network: AbstractNetwork, percept: Percept, action: Float[Array, "L N size"]) -> Float[Array, "L N critics"]:

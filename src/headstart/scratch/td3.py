@@ -11,40 +11,30 @@ Fujimoto, van Hoof and Meger, *Addressing function approximation error in actor-
 | d, delay of policy and targets | `delay`, and `period` |
 | ã = π_φ′(s′) + clip(N(0, σ̃), −c, c) | `blur` is σ̃ and `reach` is c |
 | y = r + γ min Q_θ′(s′, ã) | `TD3.targets`, through cuts but never through true ends |
-| ∇ Q_θ₁(s, π_φ(s)) | `TD3.climb` |
-
-`random` and `effort` are of hindsight experience replay: see `headstart.scratch.ddpg`.
+| ∇ Q_θ₁(s, π_φ(s)) | `AbstractDeterministic.climb` |
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from headstart.core.network import AbstractActionCritic
 from headstart.core.off_policy import Learned
-from headstart.core.policies import Squashed
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Key, Metrics, Percept, Step
-from headstart.scratch.actor_critics import UNBOUNDED, AbstractActorCritics, choose, judge
-from headstart.scratch.ddpg import disturbed
+from headstart.core.types import Key, Step
+from headstart.scratch.actor_critics import UNBOUNDED, AbstractDeterministic, choose, judge
 
 __all__ = ["TD3"]
 
 
-class TD3(AbstractActorCritics):
+class TD3(AbstractDeterministic):
     """Learns a deterministic policy and two values of it.
 
-    **Arguments:** those of `AbstractActorCritics`, and
+    **Arguments:** those of `AbstractDeterministic`, and
 
-    - `noise`: of exploration, as a standard deviation in units of actions; `random`: how often an action is drawn
-      uniformly instead.
     - `blur`, `reach`: standard deviation of the noise on target actions, and the most there is of it.
-    - `effort`: the cost of an action's mean square to the actor.
     """
 
     source: AbstractSource = Chain()
@@ -67,19 +57,9 @@ class TD3(AbstractActorCritics):
     learning_rate: float | optax.Schedule = 1e-3
     clip: float = 10.0
 
-    def explore(self, policy: Squashed, *, key: Key) -> Float[Array, "size"]:
-        return disturbed(policy.mode(), self.noise, self.random, key=key)
-
     def targets(self, learned: Learned, batch: Step, *, key: Key) -> Float[Array, "L N"]:
         target = learned.target()
         following = choose(target, batch.after).mode()
         noise = jnp.clip(self.blur * jax.random.normal(key, following.shape), -self.reach, self.reach)
         values = judge(target, batch.after, jnp.clip(following + noise, -1.0, 1.0))
         return batch.reward + self.discount * batch.discount * jnp.min(values, axis=-1)
-
-    def climb(
-        self, network: AbstractActionCritic, own: Any, percept: Percept, policy: Squashed, *, key: Key
-    ) -> tuple[Float[Array, ""], Metrics]:
-        action = policy.mode()
-        value = jnp.mean(judge(network, percept, action)[..., 0])
-        return self.effort * jnp.mean(action**2) - value, {"td3/climbed": value}

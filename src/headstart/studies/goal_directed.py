@@ -41,11 +41,21 @@ from headstart.core.networks import ActorCritic
 from headstart.core.process import Online
 from headstart.core.scan import scan
 from headstart.core.types import Choice, Key, Percept
-from headstart.errors import UsageError
 from headstart.goals.goal_directed import GoalDirected, Hierarchy
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
-from headstart.studies.study import FEWEST, Arm, Paper, Result, Verdict, beats, conclude, must_fail, reaches
+from headstart.studies.study import (
+    Arm,
+    Paper,
+    Result,
+    Verdict,
+    arms_of,
+    beats,
+    conclude,
+    must_fail,
+    reaches,
+    seeds_of,
+)
 from headstart.worlds.point import PointGather, TwoRoomMaze
 
 __all__ = ["CLAIM", "PAPER", "run"]
@@ -130,15 +140,13 @@ def pupils() -> dict[str, Pupil]:
 def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
     """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
     book = Book(directory / "measured", observer)
-    seeds = seeds or (QUICK_SEEDS if quick else SEEDS)
-    if seeds < FEWEST and not quick:
-        raise UsageError(f"{seeds} seed(s) cannot decide this claim; run at least {FEWEST}, or ask for --quick.")
+    seeds = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS)
     scores: Scores = {}
     for name, pupil in pupils().items():
         observer.say(f"{name}: {STEPS[pupil.place]:,} steps from each of {seeds} seeds ...")
         about = (name, seeds, STEPS[pupil.place], LOOKS, EPISODES, recipes.configuration(pupil.process))
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(learn, name, pupil, seeds))
-    arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
+    arms = arms_of(scores)
     return conclude(
         study="goal_directed",
         claim=CLAIM,

@@ -38,21 +38,21 @@ from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Output, Percept, Step
 from headstart.core.world import AbstractGoalWorld
-from headstart.errors import UsageError
 from headstart.goals.hindsight import Hindsight
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
 from headstart.studies.study import (
-    FEWEST,
     Arm,
     Paper,
     Result,
     Verdict,
+    arms_of,
     beats,
     conclude,
     must_fail,
     nowhere_below,
     reaches,
+    seeds_of,
 )
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.push import Push
@@ -154,15 +154,13 @@ def pupils() -> dict[str, Pupil]:
 def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
     """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
     book = Book(directory / "measured", observer)
-    if seeds is not None and seeds < FEWEST and not quick:
-        raise UsageError(f"{seeds} seed(s) cannot decide this claim; run at least {FEWEST}, or ask for --quick.")
     scores: Scores = {}
     for name, pupil in pupils().items():
-        count = seeds or (QUICK_SEEDS if quick else pupil.seeds)
+        count = seeds_of(seeds, quick=quick, full=pupil.seeds, few=QUICK_SEEDS)
         observer.say(f"{name}: {pupil.steps:,} steps from each of {count} seeds ...")
         about = (name, count, pupil.steps, LOOKS, PAIRS, pupil.blind, recipes.configuration(pupil.sighted))
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(learn, name, pupil, count))
-    arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
+    arms = arms_of(scores)
     return conclude(
         study="hindsight",
         claim=CLAIM,

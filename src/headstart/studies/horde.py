@@ -32,12 +32,21 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from headstart.core.types import Key, Percept, Rollout, Step
-from headstart.errors import UsageError
 from headstart.goals.horde import AbstractQuestion, Horde, Reach
 from headstart.goals.uvfa import Regression, TwoStream, factorise, universal_table
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
-from headstart.studies.study import FEWEST, Arm, Paper, Result, Verdict, conclude, must_fail, reaches
+from headstart.studies.study import (
+    Arm,
+    Paper,
+    Result,
+    Verdict,
+    arms_of,
+    conclude,
+    must_fail,
+    reaches,
+    seeds_of,
+)
 from headstart.worlds.four_rooms import AFTER, CELLS, FourRooms
 
 __all__ = ["CLAIM", "PAPER", "Tabulated", "questions", "run", "solve", "walk"]
@@ -126,16 +135,14 @@ def walk(key: Key, steps: int) -> Rollout:
 def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
     """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
     book = Book(directory / "measured", observer)
-    seeds = seeds or (QUICK_SEEDS if quick else SEEDS)
-    if seeds < FEWEST and not quick:
-        raise UsageError(f"{seeds} seed(s) cannot decide this claim; run at least {FEWEST}, or ask for --quick.")
+    seeds = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS)
     learning = (STEPS, DEMONS, FEWER, TRACE, CORRECTION, RATE, LAST_RATE, GREEDY_RATE, RIDGE, FITTED.steps)
     scores: Scores = {}
     for name, measure in {"answers": answers, "goals": goals}.items():
         observer.say(f"{name}: {STEPS:,} steps from each of {seeds} seeds ...")
         scores |= book(name, (name, seeds, *learning), partial(_each, measure, seeds))
     scores |= book("cost", ("cost", CROWDS, CROWD_STEPS, AGAIN, TIMES), cost)
-    arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
+    arms = arms_of(scores)
     return conclude(
         study="horde",
         claim=CLAIM,

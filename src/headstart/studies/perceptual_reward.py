@@ -36,12 +36,22 @@ from headstart.core.process import Online
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Frozen, Key, Percept
-from headstart.errors import UsageError
 from headstart.goals.perceptual_reward import ImageActionValues, Likeness, PerceptualReward, learn, threshold
 from headstart.progress import AbstractObserver
 from headstart.scratch.dqn import DQN
 from headstart.studies.book import Book, Scores
-from headstart.studies.study import FEWEST, Arm, Paper, Result, Verdict, beats, conclude, must_fail, reaches
+from headstart.studies.study import (
+    Arm,
+    Paper,
+    Result,
+    Verdict,
+    arms_of,
+    beats,
+    conclude,
+    must_fail,
+    reaches,
+    seeds_of,
+)
 from headstart.worlds.image_maze import FREE, ImageMaze, distances
 
 __all__ = ["CLAIM", "PAPER", "run"]
@@ -107,9 +117,7 @@ def pupils() -> dict[str, Pupil]:
 def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
     """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
     book = Book(directory / "measured", observer)
-    seeds = seeds or (QUICK_SEEDS if quick else SEEDS)
-    if seeds < FEWEST and not quick:
-        raise UsageError(f"{seeds} seed(s) cannot decide this claim; run at least {FEWEST}, or ask for --quick.")
+    seeds = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS)
     scores: Scores = {}
     for domain in ("tones", "glyphs"):
         observer.say(f"likeness of {domain}: {LESSONS} lessons from each of {seeds} seeds ...")
@@ -120,7 +128,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         settings = recipes.configuration(pupil.process(Chain(())))
         about = (name, seeds, STEPS, LESSONS, TRAINED, EPISODES, pupil.schooling, settings)
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(walk, name, pupil, seeds))
-    arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
+    arms = arms_of(scores)
     return conclude(
         study="perceptual_reward",
         claim=CLAIM,

@@ -14,7 +14,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -34,6 +34,7 @@ __all__ = [
     "Result",
     "Study",
     "Verdict",
+    "arms_of",
     "at_least",
     "beats",
     "conclude",
@@ -41,6 +42,7 @@ __all__ = [
     "nowhere_below",
     "reaches",
     "read",
+    "seeds_of",
     "write",
 ]
 
@@ -133,6 +135,22 @@ class Study(Protocol):
         - `directory`: a place for what the arms leave behind.
         """
         ...
+
+
+def seeds_of(asked: int | None, *, quick: bool, full: int, few: int) -> int:
+    """How many seeds to run: as many as were asked for, or `few` if it is to be quick, or else `full`.
+
+    **Raises:** `UsageError` for so few that a full run could not decide, before anything is measured.
+    """
+    seeds = asked or (few if quick else full)
+    if seeds < FEWEST and not quick:
+        raise UsageError(f"{seeds} seed(s) cannot decide this claim; run at least {FEWEST}, or ask for --quick.")
+    return seeds
+
+
+def arms_of(scores: Mapping[str, Sequence[float]]) -> dict[str, Arm]:
+    """Arms of which every seed has one score."""
+    return {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
 
 
 def beats(first: Arm, second: Arm, *, by: float = 0.0, claim: str, quick: bool = False) -> Verdict:

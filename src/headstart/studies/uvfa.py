@@ -33,7 +33,6 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.types import Key
-from headstart.errors import UsageError
 from headstart.goals.uvfa import (
     AbstractUniversal,
     OneStream,
@@ -45,15 +44,16 @@ from headstart.goals.uvfa import (
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
 from headstart.studies.study import (
-    FEWEST,
     Arm,
     Paper,
     Result,
     Verdict,
+    arms_of,
     beats,
     conclude,
     must_fail,
     reaches,
+    seeds_of,
 )
 from headstart.worlds.four_rooms import AFTER, CELLS, FourRooms
 
@@ -82,15 +82,13 @@ MEANINGLESS, RANK_2 = 0.25, 0.35
 def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
     """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
     book = Book(directory / "measured", observer)
-    seeds = seeds or (QUICK_SEEDS if quick else SEEDS)
-    if seeds < FEWEST and not quick:
-        raise UsageError(f"{seeds} seed(s) cannot decide this claim; run at least {FEWEST}, or ask for --quick.")
+    seeds = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS)
     settings = (seeds, RANK, FITTED.steps, FITTED.batch, FITTED.learning_rate, LONGER, NEW_GOALS, NEW_STEPS, NEW_RATE)
     scores: Scores = {}
     for name, measure in PARTS.items():
         observer.say(f"{name}: {seeds} seeds ...")
         scores |= book(name.replace(" ", "-"), (name, *settings), partial(_each, measure, seeds))
-    arms = {name: Arm.of(np.asarray(found)[:, None]) for name, found in scores.items()}
+    arms = arms_of(scores)
     return conclude(
         study="uvfa",
         claim=CLAIM,
