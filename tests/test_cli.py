@@ -408,6 +408,7 @@ def test_list_shows_what_there_is_with_a_line_each(capsys):
     assert found["recipes"].keys() == recipes.RECIPES.keys()
     assert {"BoardGames", "GameTrials"} & found["worlds"].keys()
     assert "Foresight" in found["sources"]
+    assert "Strangers" not in found["sources"]  # a control of a study's own
     assert found["studies"].keys() == studies.STUDIES.keys()
     assert found["benches"] == bench.BENCHES
     assert all(line for members in found.values() for line in members.values()), "no line is empty"

@@ -34,8 +34,9 @@ def _members(family: set[str]) -> dict[str, str]:
 
 @functools.cache
 def _classes() -> tuple[tuple[ast.ClassDef, frozenset[str]], ...]:
-    """Every class of the library, with the names of its bases."""
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py")))
+    """Every class of the library, with the names of its bases, but for the controls that studies make for themselves."""
+    paths = (path for path in sorted(ROOT.rglob("*.py")) if ROOT / "studies" not in path.parents)
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in paths)
     nodes = (node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
     return tuple((node, frozenset(ast.unparse(base).partition("[")[0] for base in node.bases)) for node in nodes)
 

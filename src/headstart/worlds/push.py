@@ -37,10 +37,11 @@ class Table(eqx.Module):
 
 
 class Push(AbstractGoalWorld):
-    """The action, from −1 to 1, is the way of the fingertip along either axis, of 5 cm at most.
+    """Shove a disc to a place on a table by one fingertip: −1 for every step at whose end it is not there, 50 steps.
 
-    Observed: fingertip, disc, and the way from the one to the other, in units of 30 cm. The goal is a place for the
-    disc, in the same units. A pushed disc slides without friction along the fingertip's edge and stays on the table.
+    The action, from −1 to 1, is the way of the fingertip along either axis, of 5 cm at most. Observed: fingertip, disc,
+    and the way from the one to the other, in units of 30 cm. The goal is a place for the disc, in the same units. A
+    pushed disc slides without friction along the fingertip's edge and stays on the table.
     """
 
     @property
