@@ -34,7 +34,7 @@ def _members(family: set[str]) -> dict[str, str]:
 
 @functools.cache
 def _classes() -> tuple[tuple[ast.ClassDef, frozenset[str]], ...]:
-    """Every class of the library, with the names of its bases, but for the controls that studies make for themselves."""
+    """Every class of the library but for the controls of studies, with the names of its bases."""
     paths = (path for path in sorted(ROOT.rglob("*.py")) if ROOT / "studies" not in path.parents)
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in paths)
     nodes = (node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
