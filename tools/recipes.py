@@ -3,7 +3,7 @@
     python tools/recipes.py [RECIPE ...]
 
 For each, `results/recipes/RECIPE.json` says what `headstart train` and `headstart evaluate` found: the commands, the
-commit and the versions, the seconds of training with compilation, and the mean return of 128 episodes for each seed,
+commit and the versions, the seconds of training with compilation, and the mean return of 1,000 episodes for each seed,
 beside the published score. Nobody types a figure.
 """
 
@@ -32,13 +32,13 @@ def measured(name: str) -> dict[str, Any]:
             began = time.monotonic()
             _headstart("train", name, "--seed", str(seed), "--directory", str(run), "--quiet")
             seconds.append(round(time.monotonic() - began, 1))
-            *_, result = _headstart("evaluate", str(run), "--json").splitlines()
+            *_, result = _headstart("evaluate", str(run), "--episodes", "1000", "--json").splitlines()
             returns.append(json.loads(result)["mean return"])
             described = json.loads((run / "run.json").read_text(encoding="utf-8"))
             print(f"{name}, seed {seed}: {returns[-1]:.1f} of {PUBLISHED[name]} after {seconds[-1]:.0f} s", flush=True)
     return {
         "recipe": name,
-        "commands": [f"headstart train {name} --seed SEED", f"headstart evaluate runs/{name}-SEED"],
+        "commands": [f"headstart train {name} --seed SEED", f"headstart evaluate runs/{name}-SEED --episodes 1000"],
         "seeds": SEEDS,
         "mean return": returns,
         "published": PUBLISHED[name],
