@@ -69,7 +69,7 @@ class GymnasiumGoals(AbstractGoals):
         try:
             reward = np.asarray(_rewards(self.environment, *flat), np.float32)
             reached = _ended(self.environment, *flat) if self.terminates else _paid(self.environment, flat[1], reward)
-        except Exception:
+        except Exception:  # whatever it is: raised inside a compiled program, it would bury its own sentence
             return np.full(shape, np.nan, np.float32), np.zeros(shape, bool)
         return reward.reshape(shape), reached.reshape(shape)
 
