@@ -232,9 +232,7 @@ def fetchreach_hindsight(iterations: int = 10) -> Recipe:
     """SAC with hindsight brings a robot's gripper anywhere: FetchReach-v4 of Gymnasium-Robotics, in 4,000 steps."""
     from headstart.core.networks import ActorCritics
 
-    # A robot's step takes longer than a gradient step, so that one for each costs little.
-    often = {"warmup": 400, "updates": 400}
-    learn = lambda source: dataclasses.replace(_reaching(source, horizon=20, lanes=8), **often)
+    learn = partial(_reaching, horizon=20, lanes=8, warmup=400)
     return _fetch("FetchReach-v4", partial(ActorCritics, width=64), learn, iterations, lanes=8)
 
 
@@ -288,10 +286,12 @@ def _fetch(
     return dataclasses.replace(_online(Hosted(host, seeing, learner, length=50), iterations), chunk=1, every=25)
 
 
-def _reaching(source: AbstractSource, *, horizon: int = 50, lanes: int = 16) -> SAC:
+def _reaching(source: AbstractSource, *, horizon: int = 50, lanes: int = 16, warmup: int = 1_000) -> SAC:
     """SAC for tasks of 50 steps that each cost 1 until a goal is reached: no value is below −`horizon`.
 
-    A gradient step for every second step; batches are mixed out of twice as many episodes as were just played.
+    400 gradient steps for an episode in every lane: with 16, one for every second step; with 8, as many as steps, which
+    a robot that takes longer than a gradient step can be given. Batches are mixed out of twice as many episodes as were
+    just played.
     """
     from headstart.scratch.sac import SAC
 
@@ -303,8 +303,8 @@ def _reaching(source: AbstractSource, *, horizon: int = 50, lanes: int = 16) -> 
         segment=50,
         batch=2 * lanes,
         minibatches=lanes // 2,
-        updates=25 * lanes,
-        warmup=1_000,
+        updates=400,
+        warmup=warmup,
         temperature=0.1,
         blend=0.05,
     )
