@@ -127,14 +127,13 @@ def played_hosted(process: Hosted, network: AbstractNetwork, *, episodes: int, k
     begin_key, act_key = jax.random.split(key)
     goals = _goals(process.learner.source)
     playing = Hosted(process.host, lambda key: network, _Greedy(), SHORT)
-    state = playing.init(key=begin_key)
-    percept, memory, each = state.percept, state.memory, -(-episodes // process.host.lanes)
+    percept, memory = playing.begin(network, key=begin_key)
+    each = -(-episodes // process.host.lanes)
     total, length, found, ends = np.zeros(process.host.lanes), np.zeros(process.host.lanes, int), [], []
     done = np.zeros(process.host.lanes, int)
     for index in itertools.count():
-        percept, memory, rollout = playing.collect(
-            state.learner, percept, memory, key=jax.random.fold_in(act_key, index)
-        )
+        collect_key = jax.random.fold_in(act_key, index)
+        percept, memory, rollout = playing.collect(_Standing(network), percept, memory, key=collect_key)
         for time, lane in np.ndindex(rollout.reward.shape):
             total[lane], length[lane] = total[lane] + rollout.reward[time, lane], length[lane] + 1
             if not rollout.last[time, lane]:

@@ -237,7 +237,7 @@ def fetchreach_hindsight(iterations: int = 10) -> Recipe:
 
 
 def fetchpush_hindsight(iterations: int = 1_250) -> Recipe:
-    """DDPG with hindsight has a robot push a box to any place: FetchPush-v4 of Gymnasium-Robotics, in a million steps.
+    """DDPG with hindsight has a robot push a box anywhere: FetchPush-v4 of Gymnasium-Robotics, in a million steps.
 
     The settings of Andrychowicz and others (2017) in their published code: three steps of ten are random, large actions
     cost, and a gradient step, on a batch that is large, for every 20 steps of the robot.

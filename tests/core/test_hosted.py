@@ -131,6 +131,14 @@ def test_episodes_are_tallied_and_restart_where_the_host_has_moved_on():
     assert (np.asarray(resumed.memory) == 1).all()
 
 
+def test_an_outline_is_shaped_as_a_start_and_starts_nothing():
+    hosted = Hosted(gymnasium_host(Shell, 2), lambda key: Counter(), Recorder(), length=6)
+    outline = hosted.outline(key=jax.random.key(0))
+    assert hosted.host.clock == -1
+    shape = lambda leaf: (leaf.shape, leaf.dtype)
+    assert jax.tree.map(shape, outline) == jax.tree.map(shape, hosted.init(key=jax.random.key(0)))
+
+
 class Breaks(Shell):
     """Fails in its twentieth step in all, as the run's data fail: from the outside."""
 

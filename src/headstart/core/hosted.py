@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
+from headstart.core.ahead import Ahead
 from headstart.core.learner import AbstractLearner, LearnerState
 from headstart.core.network import AbstractNetwork, Memory, blank
 from headstart.core.process import AbstractProcess, Tally
@@ -132,18 +133,27 @@ class Hosted(AbstractProcess):
 
     def init(self, *, key: Key) -> HostedState:
         network_key, learner_key, lanes_key = jax.random.split(key, 3)
-        network = eqx.filter_jit(lambda key: self.network(key))(network_key)
-        percept, memory = self._begin(network, key=lanes_key)
-        example = self._example(percept, network)
-        begin = eqx.filter_jit(lambda network, key: self.learner.init(network, example, key=key))
-        learner = begin(network, learner_key)
+        _update.prepare(self._like_update)  # the longest of what is compiled, while the environments start
+        percept = self._begin(key=lanes_key)
+        learner, memory = eqx.filter_jit(self._fresh)(percept, network_key, learner_key)
         return HostedState(learner, percept, memory, Tally.zero(self.host.lanes), jnp.asarray(self.host.clock))
+
+    def outline(self, *, key: Key) -> HostedState:
+        """Without a step of the environments, nor a start."""
+        lanes = self.host.lanes
+        sight = jax.tree.map(lambda leaf: np.zeros((lanes, *np.shape(leaf)), leaf.dtype), self.host.sight)
+
+        def outlined(percept: Percept, key: Key) -> HostedState:
+            learner, memory = self._fresh(percept, key, key)
+            return HostedState(learner, percept, memory, Tally.zero(lanes), jnp.zeros((), jnp.int32))
+
+        return eqx.filter_eval_shape(outlined, self._first(sight), key)
 
     def step(self, state: HostedState, *, key: Key) -> tuple[HostedState, Metrics]:
         collect_key, update_key, begin_key = (*jax.random.split(key), jax.random.fold_in(key, 2))
         percept, memory, tally = state.percept, state.memory, state.tally
         if int(state.clock) != self.host.clock:
-            percept, memory = self._begin(state.learner.network, key=begin_key)
+            percept, memory = self.begin(state.learner.network, key=begin_key)
             tally = Tally.zero(self.host.lanes)
         percept, memory, rollout = self.collect(state.learner, percept, memory, key=collect_key)
         learner, tally, metrics = _update(self.learner, state.learner, tally, rollout, update_key)
@@ -176,14 +186,40 @@ class Hosted(AbstractProcess):
         rollout = jax.tree.map(lambda *moments: np.stack(moments), *jax.device_get(steps))
         return percept, memory, rollout
 
-    def _begin(self, network: AbstractNetwork, *, key: Key) -> tuple[Percept, Memory]:
-        sight = self.host.begin(int(jax.random.randint(key, (), 0, 2**30)))
+    def begin(self, network: AbstractNetwork, *, key: Key) -> tuple[Percept, Memory]:
+        """An episode begun in every lane, and a memory without past for each."""
+        return self._begin(key=key), _memories(network, self.host.lanes)
+
+    def _begin(self, *, key: Key) -> Percept:
+        return self._first(self.host.begin(int(jax.random.randint(key, (), 0, 2**30))))
+
+    def _first(self, sight: Sight) -> Percept:
         lanes = self.host.lanes
-        spread = lambda leaf: jnp.broadcast_to(leaf, (lanes, *jnp.shape(leaf)))
-        action = jax.tree.map(lambda leaf: np.asarray(spread(leaf)), self.host.actions.zero())
+        action = jax.tree.map(lambda leaf: np.asarray(_spread(leaf, lanes)), self.host.actions.zero())
         nothing = np.zeros(lanes, np.float32)
-        percept = _percept(sight, np.ones(lanes, bool), action=action, reward=nothing, discount=nothing)
-        return percept, jax.tree.map(spread, network.initial())
+        return _percept(sight, np.ones(lanes, bool), action=action, reward=nothing, discount=nothing)
+
+    def _fresh(self, percept: Percept, network_key: Key, learner_key: Key) -> tuple[LearnerState, Memory]:
+        """The learner before any experience, and the memory of every lane."""
+        network = self.network(network_key)
+        learner = self.learner.init(network, self._example(percept, network), key=learner_key)
+        return learner, _memories(network, self.host.lanes)
+
+    def _like_update(self) -> tuple[Any, ...]:
+        """Arguments of the shapes and types that `_update` will have."""
+        key, index = jax.random.key(0), np.asarray(0)
+        state = self.outline(key=key)
+
+        def collected(learner: LearnerState, percept: Percept, memory: Memory) -> Rollout:
+            choice, before, after = _act(self.learner, learner, percept, memory, key, index, self.length)
+            number, notes = jnp.zeros(self.host.lanes), choice.notes | {"memory": before, "memory_after": after}
+            step = Step(percept, choice.action, number, number, number > 0, percept, notes=notes)
+            return jax.tree.map(lambda leaf: jnp.stack([leaf] * self.length), step)
+
+        rollout = eqx.filter_eval_shape(collected, state.learner, state.percept, state.memory)
+        # Of zeros, which take no memory before they are read.
+        zero = lambda leaf: np.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+        return self.learner, *jax.tree.map(zero, (state.learner, state.tally, rollout)), key
 
     def _example(self, percept: Percept, network: AbstractNetwork) -> Step:
         percept = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), percept)
@@ -197,6 +233,14 @@ def _percept(sight: Sight, first: Any, *, action: Any, reward: Any, discount: An
     """Plain NumPy in, JAX arrays out: what the jitted half and a checkpoint both take."""
     fields = {"observation": sight.observation, "goal": sight.goal, "legal": sight.legal, "first": first}
     return Percept(**jax.tree.map(jnp.asarray, fields | {"action": action, "reward": reward, "discount": discount}))
+
+
+def _spread(leaf: Any, lanes: int) -> Array:
+    return jnp.broadcast_to(leaf, (lanes, *jnp.shape(leaf)))
+
+
+def _memories(network: AbstractNetwork, lanes: int) -> Memory:
+    return jax.tree.map(lambda leaf: _spread(leaf, lanes), network.initial())
 
 
 def _forget(answered: dict[str, Any], last: Any) -> dict[str, Any]:
@@ -228,7 +272,7 @@ def _act(
     return choice, memory, after
 
 
-@eqx.filter_jit
+@Ahead
 def _update(
     learner: AbstractLearner, state: LearnerState, tally: Tally, rollout: Rollout, key: Key
 ) -> tuple[LearnerState, Tally, Metrics]:

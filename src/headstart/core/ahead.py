@@ -1,0 +1,53 @@
+"""A compiled function that can be compiled ahead of its first call, while there is other work to do.
+
+Compiling holds one core and not Python, so that environments can be made and stepped meanwhile. It works because JAX
+remembers what it lowered and compiled by the shapes and types of the arguments, whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+
+__all__ = ["Ahead"]
+
+
+class Ahead:
+    """`eqx.filter_jit` of a function, with `prepare`.
+
+    **Arguments:**
+
+    - `function`: what to compile.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        self._function: Any = eqx.filter_jit(function)
+        self._under_way: list[threading.Thread] = []
+
+    def prepare(self, like: Callable[[], tuple[Any, ...]]) -> None:
+        """Start to compile for arguments like those that `like` makes: leaves of their shapes and types will do.
+
+        What goes wrong is kept quiet here: it goes wrong again in the call, where somebody looks for it.
+        """
+
+        def compile() -> None:
+            with contextlib.suppress(Exception):
+                self._function.lower(*like()).compile()
+
+        thread = threading.Thread(target=compile)
+        self._under_way.append(thread)
+        thread.start()
+
+    def wait(self) -> None:
+        """Until nothing is under way."""
+        while self._under_way:
+            self._under_way.pop().join()
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The function's answer, once all that is under way is done: to compile twice would take longer."""
+        self.wait()
+        return self._function(*arguments)
