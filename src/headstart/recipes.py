@@ -355,10 +355,10 @@ def pointgather_goals(iterations: int = 150) -> Recipe:
 
 def goal_directed(world: AbstractWorld) -> GoalDirected:
     """A manager with a goal for every 10 steps and a worker, both PPO, in a world with real actions."""
-    from headstart.goals.goal_directed import GoalDirected
+    from headstart.goals.goal_directed import GoalDirected, Patient
     from headstart.scratch.ppo import PPO
 
-    manager = PPO(learning_rate=1e-3, discount=0.97)
+    manager = Patient(learning_rate=1e-3, discount=0.97)
     return GoalDirected(world, every=10, manager=manager, worker=PPO(learning_rate=1e-3, discount=0.95))
 
 

@@ -12,8 +12,9 @@ from headstart.core.collect import begin, collect
 from headstart.core.process import train
 from headstart.core.types import Choice, Outcome, Task
 from headstart.core.world import AbstractWorld, Box
+from headstart.core.wrappers import Whole
 from headstart.errors import UsageError
-from headstart.goals.goal_directed import GoalDirected, Whole
+from headstart.goals.goal_directed import GoalDirected, Patient
 from headstart.greedy import returns
 from headstart.recipes import find
 from headstart.scratch.ppo import PPO
@@ -47,8 +48,15 @@ class Line(AbstractWorld):
 
 
 def small(world=None, **how):
-    ppo = PPO(learning_rate=1e-3, minibatches=2, epochs=2)
-    settings = {"every": EVERY, "manager": ppo, "worker": ppo, "lanes": LANES, "stretches": 5, "width": 16} | how
+    manager, worker = (kind(learning_rate=1e-3, minibatches=2, epochs=2) for kind in (Patient, PPO))
+    settings = {
+        "every": EVERY,
+        "manager": manager,
+        "worker": worker,
+        "lanes": LANES,
+        "stretches": 5,
+        "width": 16,
+    } | how
     return GoalDirected(Line() if world is None else world, **settings)
 
 

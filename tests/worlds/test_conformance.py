@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from headstart.check_env import check_world
-from headstart.core.wrappers import TimeLimit, Trials
-from headstart.goals.goal_directed import Whole
+from headstart.core.wrappers import TimeLimit, Trials, Whole
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import CLASSICS

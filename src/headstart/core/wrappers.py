@@ -15,7 +15,7 @@ from headstart.core.types import Key, Outcome, Task
 from headstart.core.world import AbstractTwoPlayerWorld, AbstractWorld, Box, Discrete, State
 from headstart.errors import UsageError
 
-__all__ = ["Like", "OneTask", "Rescaled", "TimeLimit", "Trials"]
+__all__ = ["Like", "OneTask", "Rescaled", "TimeLimit", "Trials", "Whole"]
 
 
 class Like(AbstractTwoPlayerWorld):
@@ -190,3 +190,51 @@ class Trials(AbstractWrapper):
 def _at_least_one(number: int, name: str, unit: str) -> None:
     if number < 1:
         raise UsageError(f"{name} of {number} {unit}s is none; ask for 1 {unit} or more")
+
+
+class Waiting(eqx.Module):
+    """A world's state, what is seen of it, the steps since the reset, and whether and how the episode is over."""
+
+    inner: State
+    observation: PyTree[Array]
+    steps: Int[Array, ""]
+    over: Bool[Array, ""]
+    discount: Float[Array, ""]
+
+
+class Whole(AbstractWorld):
+    """A world whose episodes last a multiple of `every` steps: one that is over waits, and earns nothing, until then.
+
+    **Arguments:**
+
+    - `world`: the world whose episodes end whenever they do.
+    - `every`: steps.
+    """
+
+    world: AbstractWorld
+    every: int = eqx.field(static=True)
+
+    @property
+    def actions(self):
+        return self.world.actions
+
+    def task(self, *, key: Key) -> Task:
+        return self.world.task(key=key)
+
+    def reset(self, task: Task, *, key: Key) -> tuple[Waiting, PyTree[Array]]:
+        inner, observation = self.world.reset(task, key=key)
+        return Waiting(inner, observation, jnp.zeros((), jnp.int32), jnp.array(False), jnp.ones(())), observation
+
+    def step(self, state: Waiting, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Waiting, Outcome]:
+        inner, outcome = self.world.step(state.inner, task, action, key=key)
+        inner, observation, discount = jax.tree.map(
+            lambda old, new: jnp.where(state.over, old, new),
+            (state.inner, state.observation, state.discount),
+            (inner, outcome.observation, jnp.asarray(outcome.discount, jnp.float32)),
+        )
+        over, steps = state.over | outcome.last, state.steps + 1
+        last = over & (steps % self.every == 0)
+        reward = jnp.where(state.over, 0.0, outcome.reward)
+        return Waiting(inner, observation, steps, over, discount), Outcome(
+            observation, reward, jnp.where(last, discount, 1.0), last
+        )

@@ -19,8 +19,8 @@ many dimensions as actions have, a goal of length 1 is as far as full effort car
 not seen in it (the argument of Pathak and others, *Curiosity-driven exploration by self-supervised prediction*, ICML
 2017). This takes no reward, and so works where there is none yet.
 
-**When the manager learns**: only from rollouts in which something was earned. PPO scales advantages to one size, and
-those of nothing are noise: before the first reward they would carry its goals off to some corner, for good.
+**When the manager learns**: only from rollouts in which something was earned, if it is `Patient`. Those of nothing
+would carry its goals off to some corner before the first reward, for good.
 
 **Why a process and not a learner**: a learner is given one rollout of one kind of step, and here are two kinds, of two
 lengths, for two learners. But either of them is plain PPO, with networks, advantages and all. What is new is how one
@@ -35,7 +35,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.collect import Lanes, begin, collect_lanes, example
 from headstart.core.network import AbstractNetwork
@@ -43,13 +43,29 @@ from headstart.core.networks import ActorCritic, flat, perceptron
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.process import AbstractProcess, Tally
 from headstart.core.scan import scan
-from headstart.core.types import Choice, Key, Metrics, Outcome, Output, Percept, Rollout, Task
-from headstart.core.world import AbstractWorld, Box, State
-from headstart.core.wrappers import Like
+from headstart.core.types import Choice, Key, Metrics, Output, Percept, Rollout, Task
+from headstart.core.world import AbstractWorld, Box
+from headstart.core.wrappers import Like, Whole
 from headstart.errors import UsageError
 from headstart.scratch.ppo import PPO, PPOState
 
-__all__ = ["GoalDirected", "GoalDirectedState", "Hierarchy", "Learned", "Pursuit", "Whole"]
+__all__ = ["GoalDirected", "GoalDirectedState", "Hierarchy", "Learned", "Patient", "Pursuit"]
+
+
+class Patient(PPO):
+    """PPO that lets go by what earned nothing.
+
+    It scales advantages to one size. Where nothing was earned they are noise, and would lead it astray before it has
+    met anything that it could learn from.
+
+    **Arguments:** those of `PPO`.
+    """
+
+    def update(self, state: PPOState, rollout: Rollout, *, key: Key) -> tuple[PPOState, Metrics]:
+        learned, metrics = super().update(state, rollout, key=key)
+        earned = jnp.any(rollout.reward != 0)
+        keep = lambda new, old: jnp.where(earned, new, old) if eqx.is_array(new) else new
+        return jax.tree.map(keep, learned, state), metrics
 
 
 class Pursuit(eqx.Module):
@@ -132,7 +148,7 @@ class GoalDirected(AbstractProcess):
 
     world: AbstractWorld
     every: int = 10
-    manager: PPO = PPO()
+    manager: PPO = Patient()
     worker: PPO = PPO()
     lanes: int = 64
     stretches: int = 10
@@ -187,11 +203,6 @@ class GoalDirected(AbstractProcess):
         keys = jax.random.split(collect_key, self.stretches)
         (lanes, goals), (ordered, done) = scan(stretch, (state.lanes, state.goals), keys)
         manager, setting = self.manager.update(state.learner.manager, ordered, key=manager_key)
-        # PPO scales advantages to one size. Where nothing was earned they are noise, and would carry the manager off to
-        # some corner before it has met anything that it could learn from.
-        earned = jnp.any(ordered.reward != 0)
-        keep = lambda new, old: jnp.where(earned, new, old) if eqx.is_array(new) else new
-        manager = jax.tree.map(keep, manager, state.learner.manager)
         long = jax.tree.map(lambda leaf: leaf.reshape(self.length, *leaf.shape[2:]), done)
         worker, reaching = self.worker.update(state.learner.worker, long, key=worker_key)
         place, optimiser, placing = self._place(state.learner, done)
@@ -292,51 +303,3 @@ class _Reaches(Like):
     def task(self, *, key: Key) -> Task:
         goal = jnp.zeros(self.size)
         return eqx.tree_at(lambda task: task.goal, self.world.task(key=key), goal, is_leaf=lambda leaf: leaf is None)
-
-
-class Waiting(eqx.Module):
-    """A world's state, what is seen of it, the steps since the reset, and whether and how the episode is over."""
-
-    inner: State
-    observation: PyTree[Array]
-    steps: Int[Array, ""]
-    over: Bool[Array, ""]
-    discount: Float[Array, ""]
-
-
-class Whole(AbstractWorld):
-    """A world whose episodes last a multiple of `every` steps: one that is over waits, and earns nothing, until then.
-
-    **Arguments:**
-
-    - `world`: the world whose episodes end whenever they do.
-    - `every`: steps.
-    """
-
-    world: AbstractWorld
-    every: int = eqx.field(static=True)
-
-    @property
-    def actions(self):
-        return self.world.actions
-
-    def task(self, *, key: Key) -> Task:
-        return self.world.task(key=key)
-
-    def reset(self, task: Task, *, key: Key) -> tuple[Waiting, PyTree[Array]]:
-        inner, observation = self.world.reset(task, key=key)
-        return Waiting(inner, observation, jnp.zeros((), jnp.int32), jnp.array(False), jnp.ones(())), observation
-
-    def step(self, state: Waiting, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Waiting, Outcome]:
-        inner, outcome = self.world.step(state.inner, task, action, key=key)
-        inner, observation, discount = jax.tree.map(
-            lambda old, new: jnp.where(state.over, old, new),
-            (state.inner, state.observation, state.discount),
-            (inner, outcome.observation, jnp.asarray(outcome.discount, jnp.float32)),
-        )
-        over, steps = state.over | outcome.last, state.steps + 1
-        last = over & (steps % self.every == 0)
-        reward = jnp.where(state.over, 0.0, outcome.reward)
-        return Waiting(inner, observation, steps, over, discount), Outcome(
-            observation, reward, jnp.where(last, discount, 1.0), last
-        )
