@@ -64,7 +64,7 @@ PAPER = Paper("edwards2017cdpr", ("abstract",))
 
 TRAINED = 12  # of 20 goals are in pairs and asked for; the others are held out
 LESSONS = 300  # gradient steps of the encoders
-STEPS = 60_000  # of the learner
+STEPS = 100_000  # of the learner
 EPISODES = 512  # that success is measured in
 INSTANCES = 16  # of each goal and cell that likeness is measured with
 SEEDS, QUICK_SEEDS = 5, 3
