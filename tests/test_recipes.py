@@ -5,6 +5,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from headstart import greedy, recipes
@@ -214,3 +215,6 @@ def test_a_configuration_shows_every_number_that_could_change():
     }
     assert recipes.configuration(jnp.zeros((5, 5))) == "float32[5, 5]"
     assert recipes.configuration(jnp.tanh) == "tanh"
+    slower, faster = (recipes.configuration(optax.linear_schedule(rate, 0.0, 10)) for rate in (1e-3, 1e-2))
+    assert slower["init_value"] == 1e-3
+    assert slower | {"init_value": 1e-2} == faster

@@ -105,10 +105,14 @@ def acrobot_dqn(iterations: int = 1_000) -> Recipe:
 
     −100 is the `reward_threshold` that Gymnasium registers for Acrobot-v1; RL Baselines3 Zoo reports about −77.
     """
+    import optax
+
     from headstart.scratch.dqn import DQN
     from headstart.worlds.classic_control import Acrobot
 
-    learner = DQN(updates=16, batch=128, learning_rate=5e-4, explore=20_000, period=100)
+    # As the rate falls to nothing, greedy play no longer changes from one look to the next.
+    rate = optax.linear_schedule(1e-3, 0.0, 16 * iterations)
+    learner = DQN(updates=16, batch=128, learning_rate=rate, explore=20_000, period=100)
     return _dqn(Acrobot(), learner, iterations, lanes=8, length=16, width=128)
 
 
@@ -491,7 +495,12 @@ def configuration(value: Any) -> Any:
         return value
     if eqx.is_array(value):
         return value.tolist() if value.size <= 16 else f"{value.dtype}{list(value.shape)}"
-    return getattr(value, "__qualname__", type(value).__name__)
+    name = getattr(value, "__qualname__", type(value).__name__)
+    if inspect.isfunction(value) and value.__closure__:
+        # Such as a schedule of optax, which is a function that keeps its numbers to itself.
+        kept = zip(value.__code__.co_freevars, value.__closure__, strict=True)
+        return {"call": name} | {key: configuration(cell.cell_contents) for key, cell in kept}
+    return name
 
 
 def _ppo(world: AbstractWorld, iterations: int) -> Recipe:
