@@ -4,7 +4,7 @@
 
 Between `<!-- results:NAME -->` and `<!-- /results -->` go the claims of `results/NAME/result.json`, as
 `headstart study` wrote it, below `results/NAME/curve.png` if there is one; or what made the curve, by the `scores.json`
-of a `headstart newgame`; or, of the folders `bench` and `recipes`, one row for each of their files. Between
+of a `headstart newgame`; or, of the folders `bench`, `recipes` and `robots`, one row for each of their files. Between
 `<!-- results:NAME/arms -->` and its end goes all that the study measured. Nobody types a figure.
 """
 
@@ -72,7 +72,17 @@ def _recipes(found: list[dict[str, Any]]) -> Iterator[str]:
         yield f"| {one['recipe']} | {returns} | {one['published']:g} | {seconds} |"
 
 
-ROWS = {"bench": _comparisons, "recipes": _recipes}
+def _robots(found: list[dict[str, Any]]) -> Iterator[str]:
+    """One row for each run of a robot, whose log lies beside it."""
+    yield "| recipe | steps of the robot | hours | at the goal at last | bar | mean return | episodes | seed |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in found:
+        run = f"{one['steps']:,} | {one['seconds'] / 3600:.1f}"
+        found_out = f"{one['at the goal at last']:.3f} | {one['bar']:g} | {one['mean return']:.1f} | {one['episodes']}"
+        yield f"| {one['recipe']} | {run} | {found_out} | {one['seed']} |"
+
+
+ROWS = {"bench": _comparisons, "recipes": _recipes, "robots": _robots}
 
 
 def _claims(result: Result) -> Iterator[str]:
