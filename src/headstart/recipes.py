@@ -243,8 +243,9 @@ def fetchreach_hindsight(iterations: int = 10) -> Recipe:
 def fetchpush_hindsight(iterations: int = 1_250) -> Recipe:
     """DDPG with hindsight has a robot push a box anywhere: FetchPush-v4 of Gymnasium-Robotics, in a million steps.
 
-    The settings of Andrychowicz and others (2017) in their published code: three steps of ten are random, large actions
-    cost, and a gradient step, on a batch that is large, for every 20 steps of the robot.
+    After the settings of Andrychowicz and others (2017) in their published code: three steps of ten are random, and large
+    actions cost. Where we differ: one process in the place of 19, and so a gradient step on 1,000 steps for every 20 of
+    the robot; the target follows in each gradient step.
     """
     from headstart.core.networks import ActorCritics
     from headstart.scratch.ddpg import DDPG
@@ -349,8 +350,7 @@ def fourrooms_uvfa(iterations: int = 400) -> Recipe:
 def pointgather_goals(iterations: int = 150) -> Recipe:
     """One policy sets goals and another reaches them: a slow point gathers apples and leaves bombs where they are.
 
-    A mean return of 2 and more, where a flat policy has less than that from as many steps (`headstart study
-    goal_directed`).
+    `headstart study goal_directed` asks whether a flat policy gathers less from as many steps.
     """
     from headstart.worlds.point import PointGather
 

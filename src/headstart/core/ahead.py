@@ -1,7 +1,7 @@
 """A compiled function that can be compiled ahead of its first call, while there is other work to do.
 
-Compiling holds one core and not Python, so that environments can be made and stepped meanwhile. It works because JAX
-remembers what it lowered and compiled by the shapes and types of the arguments, whoever asked for it.
+Tracing needs Python, but compiling, which takes longer, only a core: environments can be made and stepped meanwhile. It
+works because JAX remembers what it lowered and compiled by the shapes and types of the arguments, whoever asked for it.
 """
 
 from __future__ import annotations
