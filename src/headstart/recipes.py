@@ -243,9 +243,9 @@ def fetchreach_hindsight(iterations: int = 10) -> Recipe:
 def fetchpush_hindsight(iterations: int = 1_250) -> Recipe:
     """DDPG with hindsight has a robot push a box anywhere: FetchPush-v4 of Gymnasium-Robotics, in a million steps.
 
-    After the settings of Andrychowicz and others (2017) in their published code: three steps of ten are random, and large
-    actions cost. Where we differ: one process in the place of 19, and so a gradient step on 1,000 steps for every 20 of
-    the robot; the target follows in each gradient step.
+    After the settings of Andrychowicz and others (2017) in their published code: three steps of ten are random, and
+    large actions cost. Where we differ: one process in the place of 19, and so a gradient step on 1,000 steps for every
+    20 of the robot; the target follows in each gradient step.
     """
     from headstart.core.networks import ActorCritics
     from headstart.scratch.ddpg import DDPG

@@ -15,9 +15,9 @@ a quarter, a half, three quarters and all of the steps. Whether a worker reaches
 was commanded and the move that was made, in the space, over all goals of these episodes; a push against a wall is no
 move, so it is asked where there are no walls within, among the apples.
 
-The thesis gives the idea and was not available in full: worlds, budgets and sizes are design choices of ours. Manager and
-flat policy alike learn from nothing but rollouts that earned something. The manager's settings were chosen among five,
-in the maze; the flat policy's were not chosen at all, so that no result counts before both are given the same.
+The thesis gives the idea and was not available in full: worlds, budgets and sizes are design choices of ours. Manager
+and flat policy alike learn from nothing but rollouts that earned something. The manager's settings were chosen among
+five, in the maze; the flat policy's were not chosen at all, so that no result counts before both are given the same.
 """
 
 from __future__ import annotations
