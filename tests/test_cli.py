@@ -15,6 +15,7 @@ import headstart.newgame
 from headstart import bench, errors, recipes, rundir, studies
 from headstart.citations import COMPOSED
 from headstart.cli import VERBS, main, options
+from headstart.configuration import configuration
 from headstart.core.process import AbstractProcess
 from headstart.greedy import Evaluation
 from headstart.report import Report
@@ -48,7 +49,7 @@ class Counter(AbstractProcess):
 
 def counting(iterations=4, by=1):
     """Counts, and nothing else."""
-    return recipes.Recipe(Counter(by), iterations, {"process": recipes.configuration(Counter(by))}, "nothing", 1)
+    return recipes.Recipe(Counter(by), iterations, {"process": configuration(Counter(by))}, "nothing", 1)
 
 
 def judged(process, state, *, title, episodes, seed):
@@ -352,9 +353,8 @@ def claim(holds):
             paper=paper,
             arms=arms,
             verdicts=(verdict,),
-            seed=0,
             quick=quick,
-            started=0.0,
+            seconds=0.0,
         )
 
     return types.SimpleNamespace(CLAIM="it is so", PAPER=paper, run=run)

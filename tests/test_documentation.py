@@ -132,7 +132,7 @@ def test_a_result_becomes_tables(tmp_path):
 
     arms = {"reads the rules": Arm.of([[0.5, 0.7], [0.6, 0.6], [0.5, 0.6]]), "once": Arm.of([[0.25, 0.25]])}
     verdict = Verdict("the words help", True, measured=0.3, threshold=0.2)
-    about = {"study": "newgame", "claim": "c", "paper": Paper("k", ()), "seed": 0, "quick": False, "started": 0.0}
+    about = {"study": "newgame", "claim": "c", "paper": Paper("k", ()), "quick": False, "seconds": 0.0}
     result = conclude(arms=arms, verdicts=(verdict,), **about)
     (tmp_path / "results" / "newgame").mkdir(parents=True)
     write(result, tmp_path / "results" / "newgame")

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from headstart import greedy, recipes
+from headstart.configuration import configuration
 from headstart.core.collect import begin
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork
@@ -205,7 +206,7 @@ def test_a_typo_names_the_nearest_recipe():
 
 def test_a_configuration_shows_every_number_that_could_change():
     process = Online(Countdown(), partial(Fixed, jnp.array([0.0, 1.0]), values=True), Idle(), lanes=2)
-    assert recipes.configuration(process) == {
+    assert configuration(process) == {
         "class": "Online",
         "world": {"class": "Countdown", "endless": False},
         "network": {"call": "Fixed", "values": True, "arguments": [[0.0, 1.0]]},
@@ -213,8 +214,8 @@ def test_a_configuration_shows_every_number_that_could_change():
         "lanes": 2,
         "length": 32,
     }
-    assert recipes.configuration(jnp.zeros((5, 5))) == "float32[5, 5]"
-    assert recipes.configuration(jnp.tanh) == "tanh"
-    slower, faster = (recipes.configuration(optax.linear_schedule(rate, 0.0, 10)) for rate in (1e-3, 1e-2))
+    assert configuration(jnp.zeros((5, 5))) == "float32[5, 5]"
+    assert configuration(jnp.tanh) == "tanh"
+    slower, faster = (configuration(optax.linear_schedule(rate, 0.0, 10)) for rate in (1e-3, 1e-2))
     assert slower["init_value"] == 1e-3
     assert slower | {"init_value": 1e-2} == faster

@@ -137,8 +137,8 @@ def test_too_few_seeds_are_refused_before_anything_is_measured(tmp_path):
 
 
 def test_the_result_has_a_page():
-    about = {"study": "goal_directed", "claim": "c", "paper": goal_directed.PAPER, "seed": 0, "quick": False}
-    result = conclude(arms=arms(), verdicts=judge(arms(), quick=False), started=0.0, **about)
+    about = {"study": "goal_directed", "claim": "c", "paper": goal_directed.PAPER, "quick": False}
+    result = conclude(arms=arms(), verdicts=judge(arms(), quick=False), seconds=0.0, **about)
     page(result).html()
 
 

@@ -17,7 +17,7 @@ from headstart.core.types import Choice, Output
 from headstart.errors import UsageError
 from headstart.goals.hindsight import Hindsight
 from headstart.progress import Quiet
-from headstart.recipes import flipping, pushing
+from headstart.recipes.goals import flipping, pushing
 from headstart.studies import hindsight
 from headstart.studies.hindsight import Blind, Strangers, Unjudged, judge, pupils, success
 from headstart.studies.page import page
@@ -135,7 +135,7 @@ def test_too_few_seeds_are_refused_before_anything_is_measured(tmp_path):
 
 
 def test_all_arms_have_a_place_in_the_figures():
-    about = {"study": "hindsight", "claim": "c", "paper": hindsight.PAPER, "seed": 0, "quick": False, "started": 0.0}
+    about = {"study": "hindsight", "claim": "c", "paper": hindsight.PAPER, "quick": False, "seconds": 0.0}
     result = conclude(arms=arms(), verdicts=judge(arms(), quick=False), **about)
     assert [name for name, _ in page(result).images] == ["curve", "curve-2", "arms-1", "arms-2", "arms-3"]
 

@@ -137,5 +137,5 @@ def test_too_few_seeds_are_refused_before_anything_is_measured(tmp_path):
 
 
 def test_the_result_has_a_page():
-    about = {"study": "perceptual_reward", "claim": "c", "paper": perceptual_reward.PAPER, "seed": 0, "quick": False}
-    page(conclude(arms=arms(), verdicts=judge(arms(), quick=False), started=0.0, **about)).html()
+    about = {"study": "perceptual_reward", "claim": "c", "paper": perceptual_reward.PAPER, "quick": False}
+    page(conclude(arms=arms(), verdicts=judge(arms(), quick=False), seconds=0.0, **about)).html()

@@ -23,7 +23,6 @@ five, in the maze; the flat policy's were not chosen at all, so that no result c
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from headstart import recipes
+from headstart.configuration import configuration
 from headstart.core.collect import begin, collect
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.networks import ActorCritic
@@ -45,6 +44,7 @@ from headstart.core.scan import scan
 from headstart.core.types import Choice, Key, Percept
 from headstart.goals.goal_directed import GoalDirected, Hierarchy
 from headstart.progress import AbstractObserver
+from headstart.recipes.goals import goal_directed
 from headstart.studies.book import Book, Scores
 from headstart.studies.study import (
     Arm,
@@ -120,7 +120,7 @@ def pupils() -> dict[str, Pupil]:
     """All arms by name. Manager, worker and flat policy have the same networks, learning rates and rollouts."""
     found: dict[str, Pupil] = {}
     for place, world in (("gather", PointGather()), ("maze", TwoRoomMaze())):
-        goals = recipes.goal_directed(world)
+        goals = goal_directed(world)
         same = {field.name: getattr(goals, field.name) for field in dataclasses.fields(goals)}
         # As many steps between updates, and a discount for each goal that comes to the same.
         manager = dataclasses.replace(goals.manager, discount=goals.manager.discount ** (1 / goals.every))
@@ -146,19 +146,11 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     scores: Scores = {}
     for name, pupil in pupils().items():
         observer.say(f"{name}: {STEPS[pupil.place]:,} steps from each of {seeds} seeds ...")
-        about = (name, seeds, STEPS[pupil.place], LOOKS, EPISODES, recipes.configuration(pupil.process))
+        about = (name, seeds, STEPS[pupil.place], LOOKS, EPISODES, configuration(pupil.process))
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(learn, name, pupil, seeds))
     arms = arms_of(scores)
-    return conclude(
-        study="goal_directed",
-        claim=CLAIM,
-        paper=PAPER,
-        arms=arms,
-        verdicts=judge(arms, quick=quick),
-        seed=0,
-        quick=quick,
-        started=time.monotonic() - book.seconds,
-    )
+    verdicts = judge(arms, quick=quick)
+    return conclude("goal_directed", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

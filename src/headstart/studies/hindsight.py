@@ -17,7 +17,6 @@ episode is over, after a sixteenth, an eighth, a quarter, a half and all of the 
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +29,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from headstart import greedy, recipes
+from headstart import greedy
+from headstart.configuration import configuration
 from headstart.core.collect import begin, collect
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.process import Online
@@ -40,6 +40,7 @@ from headstart.core.types import Choice, Key, Output, Percept, Step
 from headstart.core.world import AbstractGoalWorld
 from headstart.goals.hindsight import Hindsight
 from headstart.progress import AbstractObserver
+from headstart.recipes.goals import flipping, pushing
 from headstart.studies.book import Book, Scores
 from headstart.studies.study import (
     Arm,
@@ -130,10 +131,10 @@ def pupils() -> dict[str, Pupil]:
 
     def flips(bits: int, source: Callable[[BitFlipping], AbstractSource], **how: Any) -> Pupil:
         world = BitFlipping(bits)
-        return Pupil(recipes.flipping(world, source(world)), STEPS[bits], **how)
+        return Pupil(flipping(world, source(world)), STEPS[bits], **how)
 
     def pushes(source: Callable[[Push], AbstractSource]) -> Pupil:
-        return Pupil(recipes.pushing(Push(), source(Push())), PUSHES, PUSH_SEEDS)
+        return Pupil(pushing(Push(), source(Push())), PUSHES, PUSH_SEEDS)
 
     nothing = lambda world: Chain(())
     return {
@@ -158,19 +159,11 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     for name, pupil in pupils().items():
         count = seeds_of(seeds, quick=quick, full=pupil.seeds, few=QUICK_SEEDS)
         observer.say(f"{name}: {pupil.steps:,} steps from each of {count} seeds ...")
-        about = (name, count, pupil.steps, LOOKS, PAIRS, pupil.blind, recipes.configuration(pupil.sighted))
+        about = (name, count, pupil.steps, LOOKS, PAIRS, pupil.blind, configuration(pupil.sighted))
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(learn, name, pupil, count))
     arms = arms_of(scores)
-    return conclude(
-        study="hindsight",
-        claim=CLAIM,
-        paper=PAPER,
-        arms=arms,
-        verdicts=judge(arms, quick=quick),
-        seed=0,
-        quick=quick,
-        started=time.monotonic() - book.seconds,
-    )
+    verdicts = judge(arms, quick=quick)
+    return conclude("hindsight", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

@@ -143,16 +143,8 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         scores |= book(name, (name, seeds, *learning), partial(_each, measure, seeds))
     scores |= book("cost", ("cost", CROWDS, CROWD_STEPS, AGAIN, TIMES), cost)
     arms = arms_of(scores)
-    return conclude(
-        study="horde",
-        claim=CLAIM,
-        paper=PAPER,
-        arms=arms,
-        verdicts=judge(arms, quick=quick),
-        seed=0,
-        quick=quick,
-        started=time.monotonic() - book.seconds,
-    )
+    verdicts = judge(arms, quick=quick)
+    return conclude("horde", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

@@ -13,7 +13,6 @@ opponents play, and in all that learners from scratch begin with. The games are 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
@@ -92,16 +91,8 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         name: Arm.of([scores[name] for scores in measured if name in scores])
         for name in dict.fromkeys(name for scores in measured for name in scores)
     }
-    return conclude(
-        study="newgame",
-        claim=CLAIM,
-        paper=PAPER,
-        arms=arms,
-        verdicts=judge(arms, size, quick=quick),
-        seed=0,
-        quick=quick,
-        started=time.monotonic() - book.seconds,
-    )
+    verdicts = judge(arms, size, quick=quick)
+    return conclude("newgame", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
 def measure(encounter: Encounter, book: Book) -> Scores:

@@ -16,7 +16,6 @@ Numbers of goals, steps and cells are design choices of ours, as are all of the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from headstart import recipes
+from headstart.configuration import configuration
 from headstart.core.collect import begin, collect
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.process import Online
@@ -125,20 +124,12 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         scores |= book(f"likeness-{domain}", about, partial(look, domain, seeds))
     for name, pupil in pupils().items():
         observer.say(f"{name}: {STEPS:,} steps from each of {seeds} seeds ...")
-        settings = recipes.configuration(pupil.process(Chain(())))
+        settings = configuration(pupil.process(Chain(())))
         about = (name, seeds, STEPS, LESSONS, TRAINED, EPISODES, pupil.schooling, settings)
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(walk, name, pupil, seeds))
     arms = arms_of(scores)
-    return conclude(
-        study="perceptual_reward",
-        claim=CLAIM,
-        paper=PAPER,
-        arms=arms,
-        verdicts=judge(arms, quick=quick),
-        seed=0,
-        quick=quick,
-        started=time.monotonic() - book.seconds,
-    )
+    verdicts = judge(arms, quick=quick)
+    return conclude("perceptual_reward", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

@@ -2,7 +2,7 @@
 
     arms = {"reads": Arm.of(scores), "control": Arm.of(other_scores)}
     verdicts = (beats(arms["reads"], arms["control"], by=0.2, claim="the words help", quick=quick), ...)
-    return conclude(name="newgame", claim=CLAIM, paper=PAPER, arms=arms, verdicts=verdicts, ...)
+    return conclude("words", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=seconds)
 
 A verdict knows three answers. A full run says yes or no. A quick one, with fewer seeds at the same threshold, may say
 `"undecided"`, and says `True` only if all that its intervals leave open agrees: it is never looser than the full run.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -246,21 +245,22 @@ def _bounds(*arms: Arm, quick: bool) -> list[tuple[float, float]] | None:
 
 
 def conclude(
-    *,
     study: str,
     claim: str,
     paper: Paper,
     arms: Mapping[str, Arm],
     verdicts: tuple[Verdict, ...],
-    seed: int,
+    *,
     quick: bool,
-    started: float,
+    seconds: float,
+    seed: int = 0,
 ) -> Result:
     """Put a result together, with what it ran on and how.
 
     **Arguments:**
 
-    - `started`: `time.monotonic()` when the study began.
+    - `seconds`: what all of its parts took together.
+    - `seed`: the first one.
 
     **Raises:** `UsageError` for a study without verdicts, or a full one that leaves something undecided.
     """
@@ -275,7 +275,7 @@ def conclude(
         paper=paper,
         arms=dict(arms),
         verdicts=verdicts,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         seed=seed,
         versions=about["versions"],
         device=about["device"],

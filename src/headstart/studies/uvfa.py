@@ -20,7 +20,6 @@ Told, and not judged: what either reaches in four times the gradient steps, of w
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -89,16 +88,8 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         observer.say(f"{name}: {seeds} seeds ...")
         scores |= book(name.replace(" ", "-"), (name, *settings), partial(_each, measure, seeds))
     arms = arms_of(scores)
-    return conclude(
-        study="uvfa",
-        claim=CLAIM,
-        paper=PAPER,
-        arms=arms,
-        verdicts=judge(arms, quick=quick),
-        seed=0,
-        quick=quick,
-        started=time.monotonic() - book.seconds,
-    )
+    verdicts = judge(arms, quick=quick)
+    return conclude("uvfa", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

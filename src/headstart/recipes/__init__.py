@@ -1,0 +1,88 @@
+"""Named agents, one composition each: the shop window.
+
+    recipe = find("cartpole-ppo")
+    state = train(recipe.process, recipe.iterations, key=jax.random.key(0))
+
+A recipe is a function, so that listing them builds nothing and imports little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.errors import UsageError, unknown
+from headstart.recipes import boardgames, classic_control, goals
+from headstart.recipes.classic_control import PUBLISHED
+from headstart.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from headstart.core.process import ProcessState
+
+__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "find", "restore"]
+
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "cartpole-ppo": classic_control.cartpole_ppo,
+    "cartpole-dqn": classic_control.cartpole_dqn,
+    "acrobot-ppo": classic_control.acrobot_ppo,
+    "acrobot-dqn": classic_control.acrobot_dqn,
+    "mountaincar-ppo": classic_control.mountaincar_ppo,
+    "mountaincar-dqn": classic_control.mountaincar_dqn,
+    "pendulum-ddpg": classic_control.pendulum_ddpg,
+    "pendulum-td3": classic_control.pendulum_td3,
+    "pendulum-sac": classic_control.pendulum_sac,
+    "bitflipping-hindsight": goals.bitflipping_hindsight,
+    "push-hindsight": goals.push_hindsight,
+    "fetchreach-hindsight": goals.fetchreach_hindsight,
+    "fetchpush-hindsight": goals.fetchpush_hindsight,
+    "fourrooms-uvfa": goals.fourrooms_uvfa,
+    "pointgather-goals": goals.pointgather_goals,
+    "newgame": boardgames.newgame,
+    "reading": boardgames.reading,
+}
+
+
+def about(name: str) -> str:
+    """What a recipe is, in one line."""
+    return (inspect.getdoc(RECIPES[name]) or "").partition("\n")[0]
+
+
+def find(name: str, iterations: int | None = None) -> Recipe:
+    """The recipe of that name, for as many iterations as it says or as are asked for.
+
+    **Raises:** `UsageError` with the nearest name, if there is none.
+    """
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    recipe = RECIPES[name]() if iterations is None else RECIPES[name](iterations)
+    asked = {"recipe": name, "iterations": recipe.iterations}
+    return dataclasses.replace(recipe, configuration=asked | recipe.configuration)
+
+
+def restore(directory: Path, *, warn: Callable[[str], None]) -> tuple[Recipe, int, ProcessState]:
+    """What was trained in a run directory: its recipe, the iterations done, and the state it reached.
+
+    Whoever calls holds the directory's lock (`headstart.rundir.locked`): a run in progress deletes old checkpoints.
+
+    **Raises:** `UsageError` for a directory without a run of a recipe; `CannotResume` if the recipe has changed since;
+    `StorageError` if no checkpoint is intact.
+    """
+    import jax
+
+    from headstart import checkpoint, rundir
+    from headstart.run import FREE
+
+    stored = rundir.read(directory)
+    asked = stored["configuration"] if stored else {}
+    if stored is None or asked.get("recipe") not in RECIPES:
+        raise UsageError(f"{directory} holds no run of a recipe; headstart train makes one.")
+    if not checkpoint.present(directory / "checkpoints"):
+        raise UsageError(f"{directory} has stored no checkpoint yet; the command that made it goes on.")
+    recipe = find(asked["recipe"], asked.get("iterations"))
+    now = rundir.about(recipe.configuration, stored["seed"], recipe.observes)
+    rundir.check(stored, now, free=FREE, override=False, warn=warn)
+    like = recipe.process.outline(key=jax.random.key(stored["seed"]))
+    return recipe, *checkpoint.restore(directory / "checkpoints", like, warn=warn)
