@@ -1,10 +1,11 @@
-"""Train every recipe that has a score to reach, from three seeds, and publish how its greedy play does.
+"""Train every recipe that has a score to reach, and publish how its greedy play does.
 
     python tools/recipes.py [RECIPE ...]
 
-For each, `results/recipes/RECIPE.json` says what `headstart train` and `headstart evaluate` found: the commands, the
-commit and the versions, the seconds of training with compilation, and the mean return of 1,000 episodes for each seed,
-beside the published score. Nobody types a figure.
+What `headstart train` and `headstart evaluate` found goes to `results/recipes/RECIPE.json`, from three seeds and
+beside the published score. Robots learn for hours, so they do it once, from the first seed, if they are named; what
+became of them goes to `results/robots`, with a thinned log. All of it with the commands, the commit, the versions, and
+the seconds of training with compilation. Nobody types a figure.
 """
 
 from __future__ import annotations
@@ -14,38 +15,85 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.recipes import PUBLISHED
+from headstart.recipes import PUBLISHED, find
 
 ROOT = Path(__file__).parent.parent
 SEEDS = (0, 1, 2)
+EPISODES = 1_000
+#: The share of episodes that end at their goal which a robot is to reach, and of how many iterations one is logged.
+ROBOTS = {"fetchreach-hindsight": (0.95, 1), "fetchpush-hindsight": (0.9, 5)}
+ROBOT_EPISODES = 256
 
 
-def measured(name: str) -> dict[str, Any]:
-    """The results of one recipe."""
-    returns, seconds, described = [], [], {}
-    with tempfile.TemporaryDirectory() as place:
-        for seed in SEEDS:
+@dataclass(frozen=True)
+class Trained:
+    """What one run came to."""
+
+    seconds: float
+    figures: dict[str, float]
+    described: dict[str, Any]
+    log: list[str]
+
+    @classmethod
+    def of(cls, name: str, seed: int, episodes: int) -> Trained:
+        """Train a recipe and evaluate it, in a directory that is not kept."""
+        with tempfile.TemporaryDirectory() as place:
             run = Path(place) / f"{name}-{seed}"
             began = time.monotonic()
             _headstart("train", name, "--seed", str(seed), "--directory", str(run), "--quiet")
-            seconds.append(round(time.monotonic() - began, 1))
-            *_, result = _headstart("evaluate", str(run), "--episodes", "1000", "--json").splitlines()
-            returns.append(json.loads(result)["mean return"])
+            seconds = round(time.monotonic() - began, 1)
+            *_, result = _headstart("evaluate", str(run), "--episodes", str(episodes), "--json").splitlines()
             described = json.loads((run / "run.json").read_text(encoding="utf-8"))
-            print(f"{name}, seed {seed}: {returns[-1]:.1f} of {PUBLISHED[name]} after {seconds[-1]:.0f} s", flush=True)
+            log = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        print(f"{name}, seed {seed}: {result} after {seconds:.0f} s", flush=True)
+        return cls(seconds, json.loads(result), described, log)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        return {key: self.described[key] for key in ("commit", "versions", "device")}
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The results of one recipe with a published score."""
+    runs = [Trained.of(name, seed, EPISODES) for seed in SEEDS]
+    returns = [run.figures["mean return"] for run in runs]
     return {
         "recipe": name,
-        "commands": [f"headstart train {name} --seed SEED", f"headstart evaluate runs/{name}-SEED --episodes 1000"],
+        "commands": _commands(name, "SEED", EPISODES),
         "seeds": SEEDS,
         "mean return": returns,
         "published": PUBLISHED[name],
         "reached": [found >= PUBLISHED[name] for found in returns],
-        "seconds": seconds,
-        **{key: described[key] for key in ("commit", "versions", "device")},
+        "seconds": [run.seconds for run in runs],
+        **runs[-1].origin,
     }
+
+
+def robot(name: str) -> tuple[dict[str, Any], list[str]]:
+    """The result of one robot, and its log."""
+    bar, thinned = ROBOTS[name]
+    recipe, run = find(name), Trained.of(name, SEEDS[0], ROBOT_EPISODES)
+    result = {
+        "recipe": name,
+        "commands": _commands(name, SEEDS[0], ROBOT_EPISODES),
+        "seed": SEEDS[0],
+        "steps": recipe.iterations * recipe.steps,
+        "seconds": run.seconds,
+        "episodes": ROBOT_EPISODES,
+        **{key: run.figures[key] for key in ("at the goal at last", "mean return")},
+        "bar": bar,
+        **run.origin,
+    }
+    return result, run.log[thinned - 1 :: thinned]
+
+
+def _commands(name: str, seed: int | str, episodes: int) -> list[str]:
+    train = f"headstart train {name}" + (f" --seed {seed}" if seed else "")
+    return [train, f"headstart evaluate runs/{name}-{seed} --episodes {episodes}"]
 
 
 def _headstart(*words: str) -> str:
@@ -54,9 +102,17 @@ def _headstart(*words: str) -> str:
     ).stdout
 
 
+def _publish(path: Path, lines: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{lines}\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    results = ROOT / "results" / "recipes"
-    results.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or PUBLISHED:
-        text = json.dumps(measured(name), indent=2, ensure_ascii=False)
-        (results / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+        place = ROOT / "results" / ("robots" if name in ROBOTS else "recipes")
+        if name in ROBOTS:
+            result, log = robot(name)
+            _publish(place / f"{name}.log.jsonl", "\n".join(log))
+        else:
+            result = measured(name)
+        _publish(place / f"{name}.json", json.dumps(result, indent=2, ensure_ascii=False))
