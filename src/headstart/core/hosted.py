@@ -119,23 +119,26 @@ class Hosted(AbstractProcess):
     **Arguments:**
 
     - `host`: the environments. A source cannot stage them: they are no world.
-    - `network`: a function from a key to a fresh network.
+    - `network`: a function from a key to a fresh network; and from what is `typical`, if that is surveyed.
     - `learner`: who learns.
     - `length`: steps in each lane between updates.
+    - `survey_steps`: of random play in each lane, before all else, that tell what is typical: see `survey`.
     """
 
     compiled: ClassVar[bool] = False
 
     host: AbstractHost
-    network: Callable[[Key], AbstractNetwork]
+    network: Callable[..., AbstractNetwork]
     learner: AbstractLearner
     length: int = 32
+    survey_steps: int = 0
 
     def init(self, *, key: Key) -> HostedState:
         network_key, learner_key, lanes_key = jax.random.split(key, 3)
-        _update.prepare(self._like_update)  # the longest of what is compiled, while the environments start
+        _update.prepare(self._like_update)
+        typical = survey(self.host, self.survey_steps) if self.survey_steps else None
         percept = self._begin(key=lanes_key)
-        learner, memory = eqx.filter_jit(self._fresh)(percept, network_key, learner_key)
+        learner, memory = eqx.filter_jit(self._fresh)(percept, typical, network_key, learner_key)
         return HostedState(learner, percept, memory, Tally.zero(self.host.lanes), jnp.asarray(self.host.clock))
 
     def outline(self, *, key: Key) -> HostedState:
@@ -144,7 +147,8 @@ class Hosted(AbstractProcess):
         sight = jax.tree.map(lambda leaf: np.zeros((lanes, *np.shape(leaf)), leaf.dtype), self.host.sight)
 
         def outlined(percept: Percept, key: Key) -> HostedState:
-            learner, memory = self._fresh(percept, key, key)
+            typical = (self.host.sight, self.host.sight) if self.survey_steps else None
+            learner, memory = self._fresh(percept, typical, key, key)
             return HostedState(learner, percept, memory, Tally.zero(lanes), jnp.zeros((), jnp.int32))
 
         return eqx.filter_eval_shape(outlined, self._first(sight), key)
@@ -168,6 +172,7 @@ class Hosted(AbstractProcess):
         for index in range(self.length):
             choice, before, memory = _act(self.learner, learner, percept, memory, key, np.asarray(index), self.length)
             action = jax.device_get(choice.action)
+            _update.compile()  # while the environments step
             answer = self.host.step(action)
             answered = {"action": action, "reward": answer.reward, "discount": answer.discount}
             after = _percept(answer.after, np.zeros_like(answer.last), **answered)
@@ -191,7 +196,8 @@ class Hosted(AbstractProcess):
         return self._begin(key=key), _memories(network, self.host.lanes)
 
     def _begin(self, *, key: Key) -> Percept:
-        return self._first(self.host.begin(int(jax.random.randint(key, (), 0, 2**30))))
+        seed = int(np.asarray(jax.random.key_data(key)).ravel()[-1])  # is random already
+        return self._first(self.host.begin(seed % 2**30))
 
     def _first(self, sight: Sight) -> Percept:
         lanes = self.host.lanes
@@ -199,9 +205,11 @@ class Hosted(AbstractProcess):
         nothing = np.zeros(lanes, np.float32)
         return _percept(sight, np.ones(lanes, bool), action=action, reward=nothing, discount=nothing)
 
-    def _fresh(self, percept: Percept, network_key: Key, learner_key: Key) -> tuple[LearnerState, Memory]:
+    def _fresh(
+        self, percept: Percept, typical: tuple[Sight, Sight] | None, network_key: Key, learner_key: Key
+    ) -> tuple[LearnerState, Memory]:
         """The learner before any experience, and the memory of every lane."""
-        network = self.network(network_key)
+        network = self.network(network_key) if typical is None else self.network(network_key, typical=typical)
         learner = self.learner.init(network, self._example(percept, network), key=learner_key)
         return learner, _memories(network, self.host.lanes)
 
@@ -230,7 +238,10 @@ class Hosted(AbstractProcess):
 
 
 def _percept(sight: Sight, first: Any, *, action: Any, reward: Any, discount: Any) -> Percept:
-    """Plain NumPy in, JAX arrays out: what the jitted half and a checkpoint both take."""
+    """Plain NumPy in, JAX arrays out: what the jitted half and a checkpoint both take.
+
+    Not by `device_put`, which waits for the threads that compile the update.
+    """
     fields = {"observation": sight.observation, "goal": sight.goal, "legal": sight.legal, "first": first}
     return Percept(**jax.tree.map(jnp.asarray, fields | {"action": action, "reward": reward, "discount": discount}))
 

@@ -9,20 +9,21 @@ that follows. A learner of this kind says how it acts and what one gradient step
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, Shaped
 
+from headstart.core.chance import shuffled
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork, segments
 from headstart.core.optimise import clipped_adam, prepare
 from headstart.core.replay import Replay
 from headstart.core.scan import scan
-from headstart.core.shuffle import shuffled
 from headstart.core.source import AbstractSource
 from headstart.core.types import Frozen, Key, Metrics, Rollout, Step
 from headstart.errors import UsageError
@@ -129,23 +130,20 @@ class AbstractOffPolicy(AbstractLearner):
         learned = eqx.tree_at(lambda learned: learned.source, state.learned, source)
         replay, steps = state.replay.add(rollout), state.steps + rollout.reward.size
 
-        draw = lambda learned, key: self._draw(learned, replay, key=key)
-        fresh, metrics = scan(draw, learned, jax.random.split(learn_key, self.updates // self.minibatches))
-        # Computed during the warm-up too, and then dropped: a branch would be traced twice to save one second. What is
-        # reported is of the steps that would have been made.
-        ready = steps >= self.warmup
-        keep = lambda new, old: jnp.where(ready, new, old) if eqx.is_array(new) else new
-        learned = jax.tree.map(keep, fresh, learned)
+        draw = lambda learned, keys: self._draw(learned, replay, keys)
+        # All at once: each splitting is a loop of its own to compile.
+        keys = jax.random.split(learn_key, (self.updates // self.minibatches, 3 + self.minibatches))
+        learned, metrics = _once_ready(steps >= self.warmup, lambda learned: scan(draw, learned, keys), learned)
         metrics = jax.tree.map(jnp.mean, metrics)
         return OffPolicyState(learned, replay, steps), metrics
 
-    def _draw(self, learned: Learned, replay: Replay, *, key: Key) -> tuple[Learned, Metrics]:
-        """The gradient steps on what is drawn at once."""
-        sample_key, rewrite_key, order_key, step_key = jax.random.split(key, 4)
+    def _draw(self, learned: Learned, replay: Replay, keys: Shaped[Array, "n"]) -> tuple[Learned, Metrics]:
+        """The gradient steps on what is drawn at once, of which each takes one of the `keys`, after the first three."""
+        sample_key, rewrite_key, order_key, step_keys = keys[0], keys[1], keys[2], keys[3:]
         batch = replay.sample(self.batch, key=sample_key)
         batch = learned.source.rewrite(batch, learned.network, key=rewrite_key)
         if self.minibatches == 1:
-            return self.gradient_step(learned, batch, key=step_key)
+            return self.gradient_step(learned, batch, key=step_keys[0])
         batch = segments(batch)
         count = batch.reward.shape[1]
         if count < self.minibatches:
@@ -159,8 +157,7 @@ class AbstractOffPolicy(AbstractLearner):
             chosen, key = drawn
             return self.gradient_step(learned, jax.tree.map(lambda leaf: leaf[:, chosen], batch), key=key)
 
-        keys = jax.random.split(step_key, self.minibatches)
-        return scan(step, learned, (order.reshape(self.minibatches, -1), keys))
+        return scan(step, learned, (order.reshape(self.minibatches, -1), step_keys))
 
     def follow(self, target: Frozen, network: AbstractNetwork, due: Bool[Array, ""]) -> Frozen:
         """The target, nearer to the network where that is `due`."""
@@ -168,3 +165,20 @@ class AbstractOffPolicy(AbstractLearner):
         old = eqx.filter(target.frozen, eqx.is_inexact_array)
         near = optax.incremental_update(arrays, old, self.blend)
         return Frozen(eqx.combine(jax.tree.map(lambda new, old: jnp.where(due, new, old), near, old), static))
+
+
+def _once_ready(
+    ready: Bool[Array, ""], learn: Callable[[Learned], tuple[Learned, Metrics]], learned: Learned
+) -> tuple[Learned, Metrics]:
+    """What comes of learning, or else what was there before, with 0 for metrics: NaN would stop the run."""
+    arrays, static = eqx.partition(learned, eqx.is_array)
+
+    def moved(arrays: Learned) -> tuple[Learned, Metrics]:
+        fresh, metrics = learn(eqx.combine(arrays, static))
+        return eqx.filter(fresh, eqx.is_array), metrics
+
+    moved = eqx.filter_closure_convert(moved, arrays)  # traced here, and no more for its shapes or as a branch
+    shapes = eqx.filter_eval_shape(moved, arrays)[1]
+    nothing = jax.tree.map(lambda metric: jnp.zeros(metric.shape, metric.dtype), shapes)
+    arrays, metrics = jax.lax.cond(ready, lambda arrays: moved(arrays), lambda arrays: (arrays, nothing), arrays)
+    return eqx.combine(arrays, static), metrics

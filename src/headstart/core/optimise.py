@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, PyTree
 
 from headstart.core.types import Frozen, Metrics
@@ -56,7 +57,7 @@ def learns(part: PyTree) -> tuple[PyTree, PyTree]:
 
 def prepare(optimiser: optax.GradientTransformation, parts: Parts) -> tuple[optax.OptState, ...]:
     """The state of the optimiser for each part, before the first step."""
-    return tuple(optimiser.init(learns(part)[0]) for part in parts)
+    return tuple(optimiser.init(ravel_pytree(learns(part)[0])[0]) for part in parts)
 
 
 def descend(
@@ -68,17 +69,18 @@ def descend(
     """One step down `loss(parts) -> (loss, metrics)`; none at all where the loss or a gradient is not finite."""
     arrays, rests = zip(*(learns(part) for part in parts), strict=True)
 
-    def of(arrays: Parts):
-        return loss(tuple(eqx.combine(array, rest) for array, rest in zip(arrays, rests, strict=True)))
-
-    (value, metrics), gradients = jax.value_and_grad(of, has_aux=True)(arrays)
-    norms = [optax.tree.norm(gradient) for gradient in gradients]
+    vectors, shaped = zip(*(ravel_pytree(array) for array in arrays), strict=True)
+    built = lambda vectors: tuple(
+        eqx.combine(shape(vector), rest) for vector, shape, rest in zip(vectors, shaped, rests, strict=True)
+    )
+    (value, metrics), gradients = jax.value_and_grad(lambda vectors: loss(built(vectors)), has_aux=True)(vectors)
+    norms = [jnp.linalg.norm(gradient) for gradient in gradients]
     # The loss too: a clipped error can hide an infinite loss behind a finite gradient.
     finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(jnp.stack(norms)))
     keep = lambda new, old: jnp.where(finite, new, old)
     moved, fresh_states = [], []
-    for array, rest, gradient, state in zip(arrays, rests, gradients, states, strict=True):
-        updates, fresh = optimiser.update(gradient, state, array)
-        moved.append(eqx.combine(jax.tree.map(keep, optax.apply_updates(array, updates), array), rest))
+    for vector, gradient, state in zip(vectors, gradients, states, strict=True):
+        updates, fresh = optimiser.update(gradient, state, vector)
+        moved.append(keep(optax.apply_updates(vector, updates), vector))
         fresh_states.append(jax.tree.map(keep, fresh, state))
-    return tuple(moved), tuple(fresh_states), Descent(metrics, norms[0], finite)
+    return built(moved), tuple(fresh_states), Descent(metrics, norms[0], finite)

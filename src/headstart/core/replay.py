@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from headstart.core.chance import integers
 from headstart.core.types import Key, Rollout, Step
 from headstart.errors import UsageError
 
@@ -83,7 +84,7 @@ class Replay(eqx.Module):
 
     def sample(self, count: int, *, key: Key) -> Step:
         """A batch `[L, count]` of written segments. Add a rollout first: an empty replay has none to give."""
-        places = jax.random.randint(key, (count,), 0, self.size)
+        places = integers((count,), 0, self.size, key=key)
         return jax.tree.map(lambda ring: jnp.moveaxis(ring[places], 1, 0), self.segments)
 
 

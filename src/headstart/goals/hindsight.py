@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
+from headstart.core.chance import integers
 from headstart.core.network import AbstractNetwork
 from headstart.core.source import AbstractSource
 from headstart.core.types import Key, Step
@@ -123,9 +124,9 @@ class Hindsight(AbstractSource):
             "episode": (begins, ends),
             "random": (jnp.zeros_like(time), jnp.full_like(time, length - 1)),
         }[self.strategy]
-        time_key, segment_key = jax.random.split(key)
-        when = jax.random.randint(time_key, time.shape, earliest, latest + 1)
-        return when, jax.random.randint(segment_key, own.shape, 0, count) if self.strategy == "random" else own
+        when = integers(time.shape, earliest, latest + 1, key=key)
+        whose_key = jax.random.fold_in(key, 1)
+        return when, integers(own.shape, 0, count, key=whose_key) if self.strategy == "random" else own
 
 
 def _where(flag: Bool[Array, "L N"], new: PyTree[Array], old: PyTree[Array]) -> PyTree[Array]:

@@ -131,15 +131,15 @@ def _fetch(
     look: int = 50,
 ) -> Recipe:
     """A robot's task, of whose 50 steps each costs 1 until the goal is reached."""
-    from headstart.core.hosted import Hosted, survey
+    from headstart.core.hosted import Hosted
     from headstart.goals.hindsight import Hindsight
     from headstart.worlds.adapters.goals import gymnasium_goals
     from headstart.worlds.adapters.gymnasium import gymnasium_host
 
     host = gymnasium_host(name, lanes)
-    seeing = partial(network, host, typical=survey(host, look))
     learner = learn(source=Hindsight(gymnasium_goals(name)))
-    return dataclasses.replace(online(Hosted(host, seeing, learner, length=50), iterations), chunk=1, every=25)
+    process = Hosted(host, partial(network, host), learner, length=50, survey_steps=look)
+    return dataclasses.replace(online(process, iterations), chunk=1, every=25)
 
 
 def _reaching(source: AbstractSource, *, horizon: int = 50, lanes: int = 16, warmup: int = 1_000) -> SAC:

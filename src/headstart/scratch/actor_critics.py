@@ -101,7 +101,7 @@ class AbstractActorCritics(AbstractOffPolicy):
         before = self.parts(learned.network, learned.own, learned.source)
         after, optimisers, descent = descend(loss, before, self.optimiser, learned.optimisers)
         gradients = learned.gradients + descent.made
-        due = gradients % self.delay == 0
+        due = (self.delay == 1) | (gradients % self.delay == 0)  # the first, so that nothing is compiled for it
         keep = lambda new, old: jnp.where(due, new, old) if eqx.is_array(new) else new
         actor, state = jax.tree.map(keep, (after[0], optimisers[0]), (before[0], learned.optimisers[0]))
         network = _with(learned.network, actor, after[1])

@@ -38,12 +38,12 @@ import mctx
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from headstart.core.chance import shuffled
 from headstart.core.collect import Lanes, begin, collect_lanes, follow
 from headstart.core.network import AbstractNetwork, Memory, relive, segments
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
-from headstart.core.shuffle import shuffled
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step, Task
 from headstart.core.world import AbstractTwoPlayerWorld, State

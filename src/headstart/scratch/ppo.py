@@ -25,12 +25,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from headstart.core.chance import shuffled
 from headstart.core.learner import AbstractLearner
 from headstart.core.network import AbstractNetwork, Memory, relive, segments
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.returns import generalised_advantages
 from headstart.core.scan import scan
-from headstart.core.shuffle import shuffled
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
 from headstart.errors import UsageError

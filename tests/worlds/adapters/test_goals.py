@@ -181,7 +181,8 @@ def hosted(environment, lanes=2, **settings):
         blend=0.05,
         **settings,
     )
-    return Hosted(host, partial(ActorCritics, host, width=32, critics=1, typical=survey(host, 20)), learner, length=16)
+    network = partial(ActorCritics, host, width=32, critics=1)
+    return Hosted(host, network, learner, length=16, survey_steps=20)
 
 
 def test_hindsight_learns_to_reach_in_an_environment():

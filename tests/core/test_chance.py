@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from headstart.core.shuffle import shuffled
+from headstart.core.chance import integers, shuffled
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 1_000, 65_536, 65_537])
@@ -24,3 +24,13 @@ def test_all_orders_are_equally_likely():
 def test_where_a_number_lands_does_not_depend_on_it():
     landed = np.argsort(np.asarray(shuffled(8_192, key=jax.random.key(2))))
     assert abs(np.corrcoef(landed, np.arange(8_192))[0, 1]) < 4 / 8_192**0.5
+
+
+def test_integers_are_all_alike_between_bounds_that_may_differ():
+    low, high = jax.numpy.array([0, 3, -2]), jax.numpy.array([1, 10, 2])
+    drawn = np.asarray(integers((30_000, 3), low, high, key=jax.random.key(3)))
+    assert not drawn[:, 0].any()
+    for column, values in ((1, range(3, 10)), (2, range(-2, 2))):
+        found, counts = np.unique(drawn[:, column], return_counts=True)
+        assert found.tolist() == list(values)
+        assert chisquare(counts).pvalue > 1e-3
