@@ -95,9 +95,15 @@ def test_all_arms_have_as_many_steps_and_the_same_horizon():
     assert {each.process.lanes * each.process.length for each in found.values()} == {6_400}
     goals, often = (found[f"gather, {name}"].process for name in ("hierarchical", "a goal each step"))
     np.testing.assert_allclose(often.manager.discount**goals.every, goals.manager.discount)
-    assert {
-        each.process.manager.learning_rate for each in found.values() if isinstance(each.process, GoalDirected)
-    } == {found["maze, flat"].process.learner.learning_rate}
+    np.testing.assert_allclose(often.manager.discount, found["gather, flat"].process.learner.discount, rtol=1e-3)
+
+
+def test_managers_and_workers_learn_at_one_rate_in_a_world():
+    for place, rate in goal_directed.RATES.items():
+        managed = [each.process for each in pupils().values() if each.place == place]
+        managed = [process for process in managed if isinstance(process, GoalDirected)]
+        assert len(managed) == 5
+        assert {each.learning_rate for process in managed for each in (process.manager, process.worker)} == {rate}
 
 
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):

@@ -208,10 +208,10 @@ def pointgather_goals(iterations: int = 150) -> Recipe:
     return online(goal_directed(PointGather()), iterations)
 
 
-def goal_directed(world: AbstractWorld) -> GoalDirected:
+def goal_directed(world: AbstractWorld, learning_rate: float = 1e-3) -> GoalDirected:
     """A manager with a goal for every 10 steps and a worker, both PPO, in a world with real actions."""
     from headstart.goals.goal_directed import GoalDirected, Patient
     from headstart.scratch.ppo import PPO
 
-    manager = Patient(learning_rate=1e-3, discount=0.97)
-    return GoalDirected(world, every=10, manager=manager, worker=PPO(learning_rate=1e-3, discount=0.95))
+    manager = Patient(learning_rate=learning_rate, discount=0.97)
+    return GoalDirected(world, every=10, manager=manager, worker=PPO(learning_rate=learning_rate, discount=0.95))

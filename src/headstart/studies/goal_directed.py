@@ -15,9 +15,14 @@ a quarter, a half, three quarters and all of the steps. Whether a worker reaches
 was commanded and the move that was made, in the space, over all goals of these episodes; a push against a wall is no
 move, so it is asked where there are no walls within, among the apples.
 
-The thesis gives the idea and was not available in full: worlds, budgets and sizes are design choices of ours. Manager
-and flat policy alike learn from nothing but rollouts that earned something. The manager's settings were chosen among
-five, in the maze; the flat policy's were not chosen at all, so that no result counts before both are given the same.
+The thesis gives the idea and was not available in full: worlds, budgets and sizes are design choices of ours.
+
+**Settings** were searched for alike, in either world with three seeds that the study does not use: plain PPO or
+`Patient`, learning rates of 0.001 and 0.003, discounts of 0.99 and 0.997 a step. Among the apples the best of the eight
+had a return of 2.36 with a manager (`Patient`, 0.001, 0.997; the others 2.27 and more) and of 1.68 without (PPO, 0.001,
+0.997; a flat `Patient` met no apple). In the maze, `Patient` at 0.003 was best for the manager, and PPO at 0.001 for
+the flat policy: before it has earned anything, PPO drifts, and drifting took it through the doorway and over a goal of
+radius 0.25 in two of three seeds. So that reward is rare, as was meant, the goal has a radius of 0.15 since.
 """
 
 from __future__ import annotations
@@ -45,6 +50,7 @@ from headstart.core.types import Choice, Key, Percept
 from headstart.goals.goal_directed import GoalDirected, Hierarchy
 from headstart.progress import AbstractObserver
 from headstart.recipes.goals import goal_directed
+from headstart.scratch.ppo import PPO
 from headstart.studies.book import Book, Scores
 from headstart.studies.study import (
     Arm,
@@ -72,9 +78,10 @@ PAPER = Paper("binz2017goal", ("abstract",))
 STEPS = {"gather": 307_200, "maze": 409_600}
 LOOKS = 4
 PIECE = 4  # updates at a time
-FLAT = 0.99  # the discount of the flat policy; that of a manager's goals comes to 0.997 for a step
+FLAT = PPO(learning_rate=1e-3, discount=0.997)
+RATES = {"gather": 1e-3, "maze": 3e-3}  # of manager and worker; a goal's discount of 0.97 comes to 0.997 for a step
 EPISODES = 256
-SEEDS, QUICK_SEEDS = 5, 3
+SEEDS, QUICK_SEEDS = 10, 3
 MORE = 1.2  # times the flat return, among apples
 SOLVED, FAILED = 0.7, 0.2  # success in the maze
 REACHED = 0.7  # cosine of what was commanded and what was done
@@ -117,19 +124,18 @@ class Pupil:
 
 
 def pupils() -> dict[str, Pupil]:
-    """All arms by name. Manager, worker and flat policy have the same networks, learning rates and rollouts."""
+    """All arms by name. Manager, worker and flat policy have networks and rollouts of the same sizes."""
     found: dict[str, Pupil] = {}
     for place, world in (("gather", PointGather()), ("maze", TwoRoomMaze())):
-        goals = goal_directed(world)
+        goals = goal_directed(world, RATES[place])
         same = {field.name: getattr(goals, field.name) for field in dataclasses.fields(goals)}
         # As many steps between updates, and a discount for each goal that comes to the same.
         manager = dataclasses.replace(goals.manager, discount=goals.manager.discount ** (1 / goals.every))
         often = dataclasses.replace(goals, every=1, stretches=goals.length, manager=manager)
-        flat = dataclasses.replace(manager, discount=FLAT)
         found |= {
             f"{place}, hierarchical": Pupil(place, world, goals),
             f"{place}, flat": Pupil(
-                place, world, Online(world, partial(ActorCritic, world), flat, goals.lanes, goals.length)
+                place, world, Online(world, partial(ActorCritic, world), FLAT, goals.lanes, goals.length)
             ),
             f"{place}, one random goal": Pupil(place, world, Stubborn(**same)),
             f"{place}, shuffled goals": Pupil(place, world, Shuffled(**same)),

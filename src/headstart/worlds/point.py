@@ -109,7 +109,7 @@ class TwoRoomMaze(AbstractWorld):
     jitter: ClassVar[float] = 0.1  # of the start, in either direction
     doorway: ClassVar[tuple[float, float]] = (0.0, 0.6)  # where the wall is open
     goal: ClassVar[tuple[float, float]] = (0.5, -0.5)
-    reach: ClassVar[float] = 0.25  # at which the goal is reached
+    reach: ClassVar[float] = 0.15  # at which the goal is reached
 
     @property
     def actions(self) -> Box:
