@@ -221,6 +221,20 @@ def test_a_survey_finds_what_is_typical_and_is_the_same_again():
     assert host.clock == -1
 
 
+def test_a_process_surveys_when_it_begins_and_an_outline_does_not():
+    process = hosted(Reach)
+    outline = process.outline(key=jax.random.key(0))
+    assert process.host.clock == -1
+    begun = process.init(key=jax.random.key(0))
+    shape = lambda leaf: (leaf.shape, leaf.dtype)
+    arrays = [eqx.filter(tree, lambda leaf: hasattr(leaf, "dtype")) for tree in (outline, begun)]
+    assert jax.tree.map(shape, arrays[0]) == jax.tree.map(shape, arrays[1])
+    mean, deviation = survey(gymnasium_host(Reach, process.host.lanes), process.survey_steps)
+    found = begun.learner.network.typical()
+    np.testing.assert_allclose(found[0], np.concatenate([mean.observation, mean.goal]), rtol=1e-6)
+    np.testing.assert_allclose(found[1], np.concatenate([deviation.observation, deviation.goal]), rtol=1e-6)
+
+
 def test_robots_are_found_by_name_or_their_extra_is_named(monkeypatch):
     asked = []
 
