@@ -159,6 +159,14 @@ def test_zero_games_have_a_place_on_the_axis(curves):
     assert np.all(np.diff(places) > 20)
 
 
+def test_ends_that_are_near_have_ticks_between_them_and_little_around_them():
+    (axes,) = plots.adaptation_curves({"a": Curve(np.array([76_800, 307_200]), np.ones((3, 1, 2)))}).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100,000", "200,000"]
+    low, high = axes.get_xlim()
+    assert 50_000 < low < 76_800
+    assert 307_200 < high < 400_000
+
+
 def test_more_arms_than_colours_are_refused():
     with pytest.raises(BadData, match="not 9"):
         plots.arms({str(at): [[0.0]] for at in range(9)})

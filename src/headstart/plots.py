@@ -136,11 +136,13 @@ def _logarithmic_with_zero(axes: Axes, least: int, most: int) -> None:
 
     # Straight between 0 and 1, logarithmic beyond: nothing lies in between, as games are counted in ones.
     axes.set_xscale("symlog", linthresh=1, linscale=0.6)
-    powers = [10**power for power in range(len(str(max(most, 1)))) if 10 ** (power + 1) > least]
-    ticks = [*([0] if least == 0 else []), *powers]
+    left, right = (0.8 * least if least else -0.15), 1.25 * max(most, 1)
+    leading = (1, 2, 5) if least and most < 50 * least else (1,)  # few powers of ten lie between near ends
+    within = [lead * 10**power for power in range(len(str(max(most, 1)))) for lead in leading]
+    ticks = [*([0] if least == 0 else []), *(tick for tick in within if left <= tick <= right)]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(-0.15 if least == 0 else 0.9 * powers[0], max(most, 1) * 1.25)
+    axes.set_xlim(left, right)
 
 
 def _check_number(count: int) -> None:

@@ -1,5 +1,6 @@
 """The study of goal-directed behaviour: its controls are what they say, and its verdicts fail of their own arms."""
 
+import re
 from functools import partial
 
 import jax
@@ -145,7 +146,11 @@ def test_too_few_seeds_are_refused_before_anything_is_measured(tmp_path):
 def test_the_result_has_a_page():
     about = {"study": "goal_directed", "claim": "c", "paper": goal_directed.PAPER, "quick": False}
     result = conclude(arms=arms(), verdicts=judge(arms(), quick=False), seconds=0.0, **about)
-    page(result).html()
+    shown = page(result).html()
+    for place, other in (("gather", "maze"), ("maze", "gather")):
+        (curves,) = set(re.findall(rf"Score against steps in the world, for {place}[^.]*", shown))
+        assert curves.count(f"{place}, ") == len(HOPED)
+        assert other not in curves
 
 
 def test_only_the_first_episode_of_a_lane_counts():

@@ -137,7 +137,7 @@ def test_too_few_seeds_are_refused_before_anything_is_measured(tmp_path):
 def test_all_arms_have_a_place_in_the_figures():
     about = {"study": "hindsight", "claim": "c", "paper": hindsight.PAPER, "quick": False, "seconds": 0.0}
     result = conclude(arms=arms(), verdicts=judge(arms(), quick=False), **about)
-    assert [name for name, _ in page(result).images] == ["curve", "curve-2", "arms-1", "arms-2", "arms-3"]
+    assert [name for name, _ in page(result).images] == ["curve", "curve-2", "arms-1", "arms-2", "arms-3", "arms-4"]
 
 
 class Knowing(AbstractNetwork):

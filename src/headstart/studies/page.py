@@ -75,10 +75,21 @@ def curves(arms: Mapping[str, Arm]) -> dict[str, Curve]:
 
 
 def _told_apart(named: Mapping[str, Drawn]) -> Iterator[dict[str, Drawn]]:
-    """As many at a time as one figure has colours for."""
-    names = list(named)
-    for start in range(0, len(names), len(plots.PALETTE)):
-        yield {name: named[name] for name in names[start : start + len(plots.PALETTE)]}
+    """As many at a time as one figure has colours for; those of one place, `place, who`, together if there is room."""
+    drawn: dict[str, Drawn] = {}
+    most = len(plots.PALETTE)
+    places: dict[str, list[str]] = {}
+    for name in named:
+        places.setdefault(name.partition(", ")[0], []).append(name)
+    for names in places.values():
+        for start in range(0, len(names), most):
+            part = {name: named[name] for name in names[start : start + most]}
+            if len(drawn) + len(part) > most:
+                yield drawn
+                drawn = {}
+            drawn |= part
+    if drawn:
+        yield drawn
 
 
 def _word(decision: Decision) -> str:
