@@ -5,7 +5,8 @@
 Between `<!-- results:NAME -->` and `<!-- /results -->` go the claims of `results/NAME/result.json`, as
 `headstart study` wrote it, below `results/NAME/curve.png` if there is one; or what made the curve, by the `scores.json`
 of a `headstart newgame`; or, of the folders `bench`, `recipes` and `robots`, one row for each of their files. Between
-`<!-- results:NAME/arms -->` and its end goes all that the study measured. Nobody types a figure.
+`<!-- results:NAME/claims -->` and its end go the claims alone, for pages from which no plot can be reached; between
+`<!-- results:NAME/arms -->` and its end, all that the study measured. Nobody types a figure.
 """
 
 from __future__ import annotations
@@ -30,19 +31,19 @@ def filled(text: str, root: Path = ROOT) -> str:
 
 
 def _section(name: str, root: Path) -> str:
-    name, _, arms = name.partition("/")
+    name, _, part = name.partition("/")
     place = root / "results" / name
     if name in ROWS:
         found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(place.glob("*.json"))]
         return "\n".join(ROWS[name](found)) if found else "No result is published yet."
     parts = []
-    if (place / "curve.png").exists() and not arms:
+    if (place / "curve.png").exists() and not part:
         parts.append(f"![Strength against experience](results/{name}/curve.png)")
     if (place / "scores.json").exists():
         made = json.loads((place / "scores.json").read_text(encoding="utf-8"))
         parts.append(f"Made by `{made['command']}` in {made['seconds']} seconds.")
     if (place / "result.json").exists():
-        parts.append("\n".join((_arms if arms else _claims)(read(place))))
+        parts.append("\n".join((_arms if part == "arms" else _claims)(read(place))))
     if not parts:
         return f"No result is published yet: `headstart study {name}` measures it."
     return "\n\n".join(parts)
