@@ -49,8 +49,9 @@ class Trained:
             *_, result = _headstart("evaluate", str(run), "--episodes", str(episodes), "--json").splitlines()
             described = json.loads((run / "run.json").read_text(encoding="utf-8"))
             log = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        print(f"{name}, seed {seed}: {result} after {seconds:.0f} s", flush=True)
-        return cls(seconds, json.loads(result), described, log)
+        figures = json.loads(result)
+        print(f"{name}, seed {seed}: mean return {figures['mean return']:.1f} after {seconds:.0f} s", flush=True)
+        return cls(seconds, figures, described, log)
 
     @property
     def origin(self) -> dict[str, Any]:

@@ -75,10 +75,10 @@ def _recipes(found: list[dict[str, Any]]) -> Iterator[str]:
 
 def _robots(found: list[dict[str, Any]]) -> Iterator[str]:
     """One row for each run of a robot, whose log lies beside it."""
-    yield "| recipe | steps of the robot | hours | at the goal at last | bar | mean return | episodes | seed |"
+    yield "| recipe | steps of the robot | minutes | at the goal at last | bar | mean return | episodes | seed |"
     yield "|---|---|---|---|---|---|---|---|"
     for one in found:
-        run = f"{one['steps']:,} | {one['seconds'] / 3600:.1f}"
+        run = f"{one['steps']:,} | {one['seconds'] / 60:.1f}"
         found_out = f"{one['at the goal at last']:.3f} | {one['bar']:g} | {one['mean return']:.1f} | {one['episodes']}"
         yield f"| {one['recipe']} | {run} | {found_out} | {one['seed']} |"
 
