@@ -56,14 +56,10 @@ def cartpole_dqn(iterations: int = 1_200) -> Recipe:
 
     475 is the `reward_threshold` that Gymnasium registers for CartPole-v1; RL Baselines3 Zoo reports 500.
     """
-    import optax
-
     from headstart.scratch.dqn import DQN
     from headstart.worlds.classic_control import CartPole
 
-    # As the rate falls to nothing, greedy play no longer changes from one look to the next.
-    rate = optax.linear_schedule(5e-4, 0.0, 16 * iterations)
-    learner = DQN(updates=16, batch=128, learning_rate=rate, explore=20_000, period=50)
+    learner = DQN(updates=16, batch=128, learning_rate=5e-4, explore=20_000, period=50)
     return _dqn(CartPole(), learner, iterations, lanes=8, length=16, width=128)
 
 
