@@ -238,10 +238,7 @@ class Hosted(AbstractProcess):
 
 
 def _percept(sight: Sight, first: Any, *, action: Any, reward: Any, discount: Any) -> Percept:
-    """Plain NumPy in, JAX arrays out: what the jitted half and a checkpoint both take.
-
-    Not by `device_put`, which waits for the threads that compile the update.
-    """
+    """Plain NumPy in, JAX arrays out: what the jitted half and a checkpoint both take."""
     fields = {"observation": sight.observation, "goal": sight.goal, "legal": sight.legal, "first": first}
     return Percept(**jax.tree.map(jnp.asarray, fields | {"action": action, "reward": reward, "discount": discount}))
 
