@@ -140,9 +140,6 @@ def test_every_recipe_builds_and_can_be_stepped(name):
     assert recipe.steps == recipe.process.lanes * recipe.process.length
 
 
-UNRELIABLE = {"mountaincar-dqn"}  # it says so itself
-
-
 def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     judged = {name for name in recipes.RECIPES.keys() - ROBOTS if recipes.find(name).evaluate}
     # What studies and `tests/goals` judge.
@@ -165,7 +162,7 @@ def test_a_robot_reaches_where_it_is_told(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(recipes.PUBLISHED.keys() - UNRELIABLE))
+@pytest.mark.parametrize("name", sorted(recipes.PUBLISHED))
 def test_a_recipe_reaches_the_published_score(name):
     recipe = recipes.find(name)
     state = train(recipe.process, recipe.iterations, key=jax.random.key(0))

@@ -173,12 +173,12 @@ def _once_ready(
     """What comes of learning, or else what was there before, with 0 for metrics: NaN would stop the run."""
     arrays, static = eqx.partition(learned, eqx.is_array)
 
-    def moved(arrays: Learned) -> tuple[Learned, Metrics]:
+    def wiser(arrays: Learned) -> tuple[Learned, Metrics]:
         fresh, metrics = learn(eqx.combine(arrays, static))
         return eqx.filter(fresh, eqx.is_array), metrics
 
-    moved = eqx.filter_closure_convert(moved, arrays)  # traced here, and no more for its shapes or as a branch
-    shapes = eqx.filter_eval_shape(moved, arrays)[1]
+    traced = eqx.filter_closure_convert(wiser, arrays)  # once: neither for its shapes nor as a branch again
+    shapes = eqx.filter_eval_shape(traced, arrays)[1]
     nothing = jax.tree.map(lambda metric: jnp.zeros(metric.shape, metric.dtype), shapes)
-    arrays, metrics = jax.lax.cond(ready, lambda arrays: moved(arrays), lambda arrays: (arrays, nothing), arrays)
+    arrays, metrics = jax.lax.cond(ready, lambda arrays: traced(arrays), lambda arrays: (arrays, nothing), arrays)
     return eqx.combine(arrays, static), metrics

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from headstart.recipes.recipe import Recipe, online
 
 if TYPE_CHECKING:
+    import optax
+
     from headstart.core.world import AbstractWorld
     from headstart.scratch.actor_critics import AbstractActorCritics
     from headstart.scratch.dqn import DQN
@@ -59,8 +61,8 @@ def cartpole_dqn(iterations: int = 1_200) -> Recipe:
     from headstart.scratch.dqn import DQN
     from headstart.worlds.classic_control import CartPole
 
-    learner = DQN(updates=16, batch=128, learning_rate=5e-4, explore=20_000, period=50)
-    return _dqn(CartPole(), learner, iterations, lanes=8, length=16, width=128)
+    learner = DQN(updates=16, batch=128, learning_rate=_fading(1e-3, 16 * iterations), explore=20_000, period=50)
+    return _dqn(CartPole(), learner, iterations, lanes=8, length=16, width=256)
 
 
 def acrobot_ppo(iterations: int = 300) -> Recipe:
@@ -78,14 +80,10 @@ def acrobot_dqn(iterations: int = 1_000) -> Recipe:
 
     −100 is the `reward_threshold` that Gymnasium registers for Acrobot-v1; RL Baselines3 Zoo reports about −77.
     """
-    import optax
-
     from headstart.scratch.dqn import DQN
     from headstart.worlds.classic_control import Acrobot
 
-    # As the rate falls to nothing, greedy play no longer changes from one look to the next.
-    rate = optax.linear_schedule(1e-3, 0.0, 16 * iterations)
-    learner = DQN(updates=16, batch=128, learning_rate=rate, explore=20_000, period=100)
+    learner = DQN(updates=16, batch=128, learning_rate=_fading(1e-3, 16 * iterations), explore=20_000, period=100)
     return _dqn(Acrobot(), learner, iterations, lanes=8, length=16, width=128)
 
 
@@ -107,19 +105,22 @@ def mountaincar_ppo(iterations: int = 400) -> Recipe:
     return online(Online(world, partial(ActorCritic, world, width=32), learner, lanes=64, length=128), iterations)
 
 
-def mountaincar_dqn(iterations: int = 1_000) -> Recipe:
-    """Double DQN rocks a weak car out of a valley; solved at a mean return of −110, which it does not always reach.
+def mountaincar_dqn(iterations: int = 3_000) -> Recipe:
+    """Double DQN rocks a weak car out of a valley; solved at a mean return of −110.
 
     −110 is the `reward_threshold` that Gymnasium registers for MountainCar-v0; RL Baselines3 Zoo reports about −101.
-    Here the goal is found by chance, after 16 to 40 thousand steps in the seeds that were tried; greedy play then
-    varied between −103 and −177.
+    Every step costs 1, so what was never tried looks best, and that is all that explores: the network has to be able
+    to tell it from what was. Between −5 and 5 it can: of 16 seeds, all got there, and 13 of them in half as many steps,
+    where between −1 and 1 three did.
     """
+    from headstart.core.wrappers import Rescaled
     from headstart.scratch.dqn import DQN
     from headstart.worlds.classic_control import MountainCar
 
-    # Every step costs 1, so what was never tried looks best: values that fall fast, in a short memory, explore.
-    learner = DQN(updates=64, batch=128, learning_rate=2e-3, capacity=10_000, explore=8_000, period=50)
-    return _dqn(MountainCar(), learner, iterations, lanes=8, length=8, width=64)
+    world = Rescaled(MountainCar(), low=(-0.48, -0.014), high=(-0.12, 0.014))  # a fifth of its bounds
+    rate = _fading(1e-3, 64 * iterations)
+    learner = DQN(updates=64, batch=128, learning_rate=rate, capacity=50_000, explore=8_000, period=50)
+    return _dqn(world, learner, iterations, lanes=8, length=8, width=256)
 
 
 def pendulum_ddpg(iterations: int = 320) -> Recipe:
@@ -161,6 +162,13 @@ def _ppo(world: AbstractWorld, iterations: int) -> Recipe:
     from headstart.scratch.ppo import PPO
 
     return online(Online(world, partial(ActorCritic, world), PPO(learning_rate=1e-3), lanes=64, length=32), iterations)
+
+
+def _fading(rate: float, gradients: int) -> optax.Schedule:
+    """A learning rate that falls to nothing, so that greedy play no longer changes from one look to the next."""
+    import optax
+
+    return optax.linear_schedule(rate, 0.0, gradients)
 
 
 def _dqn(world: AbstractWorld, learner: DQN, iterations: int, *, lanes: int, length: int, width: int) -> Recipe:
