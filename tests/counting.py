@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from headstart.core.network import AbstractNetwork
+from headstart.core.networks import flat
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
 
@@ -47,7 +48,7 @@ class Rememberer(AbstractNetwork):
 
     def __call__(self, percept, memory):
         memory = memory + self.weight
-        return Output(None, memory + percept.observation[2]), memory
+        return Output(None, memory + flat(percept.observation)[2]), memory
 
 
 def act(network):

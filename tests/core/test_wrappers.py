@@ -42,20 +42,26 @@ def test_an_end_at_the_limit_stays_an_end():
 def test_a_trial_keeps_task_and_memory_across_its_episodes():
     steps = rollout(Trials(Counting(length=3), 4))
     assert (steps.last == np.tile([False] * 11 + [True], 2)).all()
-    assert (steps.discount == np.tile([1, 1, 0], 8)).all()
+    assert (steps.discount == 1 - steps.last).all()  # what is found out is worth something after an inner end
     assert (steps.reward == np.tile([1, 2, 3], 8)).all()
-    task, nonce, clock = steps.percept.observation.T
+    task, nonce, clock = steps.percept.observation.observation.T
     assert (clock == np.tile([0, 1, 2], 8)).all()
     assert len(set(task[:12])) == len(set(task[12:])) == 1  # one task a trial,
     assert len(set(task)) == 2  # another in the next;
     assert len(set(nonce)) == 8  # a fresh beginning for each episode.
     assert (steps.percept.first == np.tile([True] + [False] * 11, 2)).all()
     assert (steps.notes["memory"] == np.tile(np.arange(12), 2)).all()
-    # The agent hears that an episode has ended, unless a trial has just begun.
-    assert (steps.percept.discount == np.where(steps.percept.first, 0.0, np.roll(steps.discount, 1))).all()
+    # The agent sees that an episode begins, the first one too.
+    assert (steps.percept.observation.begins == np.tile([1, 0, 0], 8)).all()
     # The end of a trial has its true successor; after an inner end comes the next beginning.
-    assert (steps.after.observation[:, 2] == np.tile([1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3], 2)).all()
-    assert (steps.after.observation[:-1] == steps.percept.observation[1:])[~steps.last[:-1]].all()
+    assert (steps.after.observation.observation[:, 2] == np.tile([1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3], 2)).all()
+    assert (steps.after.observation.begins == np.tile([0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0], 2)).all()
+
+
+def test_a_trial_of_episodes_that_are_cut_short_ends_as_truly():
+    steps = rollout(Trials(TimeLimit(Counting(length=9), 2), 3))
+    assert (steps.last == np.tile([False] * 5 + [True], 4)).all()
+    assert (steps.discount == 1 - steps.last).all()
 
 
 def test_other_units_change_what_is_seen_and_nothing_else():
@@ -76,7 +82,7 @@ def test_limits_cut_an_episode_of_a_trial_or_the_trial():
     steps = rollout(TimeLimit(Trials(TimeLimit(Counting(length=9), 2), 3), 5))
     assert (steps.reward[:20] == np.tile([1, 2, 1, 2, 1], 4)).all()
     assert (steps.last[:20] == np.tile([False] * 4 + [True], 4)).all()
-    assert (steps.discount == 1).all()
+    assert (steps.discount == 1).all()  # the trial was cut short
 
 
 def test_none_at_all_is_refused():

@@ -37,9 +37,8 @@ class Task(eqx.Module):
 class Percept(eqx.Module):
     """All that the agent may condition on at one moment.
 
-    `action`, `reward` and `discount` say what the agent did last and what came of it: zeros when `first`. Inside a
-    trial of several episodes, `discount` is 0 on the first moment of the second and later ones, which is how an agent
-    with memory knows that an episode has ended (the flag d of RL²).
+    `action`, `reward` and `discount` say what the agent did last and what came of it: zeros when `first`. Where several
+    episodes make one, as in a trial, the world's observation tells where one begins.
     """
 
     observation: PyTree[Array]

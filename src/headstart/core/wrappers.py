@@ -15,7 +15,7 @@ from headstart.core.types import Key, Outcome, Task
 from headstart.core.world import AbstractTwoPlayerWorld, AbstractWorld, Box, Discrete, State
 from headstart.errors import UsageError
 
-__all__ = ["Like", "OneTask", "Rescaled", "TimeLimit", "Trials", "Whole"]
+__all__ = ["Like", "OneTask", "Rescaled", "Sight", "TimeLimit", "Trials", "Whole"]
 
 
 class Like(AbstractTwoPlayerWorld):
@@ -145,13 +145,24 @@ class TimeLimit(AbstractWrapper):
         return Counted(inner, count), eqx.tree_at(lambda outcome: outcome.last, outcome, last)
 
 
-class Trials(AbstractWrapper):
-    """A trial of RL²: several episodes of one task, told apart by the discount and not by `last`.
+class Sight(eqx.Module):
+    """What is seen within a trial: what the world shows, and 1 where an episode begins, the first one or the next."""
 
-    Duan and others, *RL²: fast reinforcement learning via slow reinforcement learning*, 2016, section 2.2. As only the
-    end of the last episode is `last`, an agent's memory is kept from episode to episode, and its return is that of the
-    whole trial up to the next true end: an inner end has discount 0, which `Percept.discount` tells the agent. An inner
-    episode that was cut short keeps its discount of 1. Its observation is that of the next episode's beginning.
+    observation: PyTree[Array]
+    begins: Float[Array, "*batch"]
+
+
+class Trials(AbstractWrapper):
+    """A trial of RL²: several episodes of one task, as one long episode.
+
+    Duan and others, *RL²: fast reinforcement learning via slow reinforcement learning*, 2016, section 2.2. Only the end
+    of the last episode is `last`, so an agent's memory is kept from episode to episode. What it is to maximise is the
+    return of the whole trial: the discount is 1 within it, also where an episode ends, so that to find something out in
+    one episode is worth what it earns in those that follow. It is 0 at the end of the trial, after which there is
+    nothing of this task.
+
+    Observed is a `Sight`: where an episode ended, the beginning of the next one, and `begins`, the flag d of RL², which
+    is 1 at the very first moment too.
 
     **Arguments:**
 
@@ -167,22 +178,26 @@ class Trials(AbstractWrapper):
     def __check_init__(self):
         _at_least_one(self.episodes, "Trials", "episode")
 
+    def reset(self, task: Task, *, key: Key) -> tuple[Counted, Sight]:
+        state, observation = super().reset(task, key=key)
+        return state, Sight(observation, jnp.ones(()))
+
     def step(self, state: Counted, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Counted, Outcome]:
         step_key, reset_key = jax.random.split(key)
         inner, outcome = self.world.step(state.inner, task, action, key=step_key)
         count = state.count + outcome.last.astype(jnp.int32)
-        final = count >= self.episodes
+        over = outcome.last & (count >= self.episodes)
         fresh = self.world.reset(task, key=reset_key)
         # After the final episode nothing is reset: `collect` is to see the true successor.
-        again = outcome.last & ~final
+        again = outcome.last & ~over
         inner, observation = jax.tree.map(
             lambda new, old: jnp.where(again, new, old), fresh, (inner, outcome.observation)
         )
         return Counted(inner, count), Outcome(
-            observation=observation,
+            observation=Sight(observation, again.astype(jnp.float32)),
             reward=outcome.reward,
-            discount=outcome.discount,
-            last=outcome.last & final,
+            discount=1.0 - over,
+            last=over,
             cumulants=outcome.cumulants,
         )
 
