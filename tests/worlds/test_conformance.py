@@ -6,6 +6,7 @@ import pytest
 
 from headstart.check_env import check_world
 from headstart.core.wrappers import TimeLimit, Trials, Whole
+from headstart.worlds.bandits import HARD, Bandit, DependentBandit, InformativeBandit, VolatileBandit
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import CLASSICS
@@ -16,6 +17,7 @@ from headstart.worlds.image_maze import ImageMaze
 from headstart.worlds.point import PointGather, TwoRoomMaze
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
 from headstart.worlds.push import Push
+from headstart.worlds.tabular import TabularMDP, TwoStep
 
 
 def classics(*names):
@@ -42,6 +44,14 @@ WORLDS = {
     "point-gather": PointGather,
     "two-room-maze": TwoRoomMaze,
     "image-maze": ImageMaze,
+    "bandit": Bandit,
+    "bandit-trials": lambda: Trials(Bandit(3), 10),
+    "bandit-dependent": lambda: DependentBandit(HARD),
+    "bandit-informative": InformativeBandit,
+    "bandit-volatile": VolatileBandit,
+    "tabular-mdp": TabularMDP,
+    "tabular-mdp-trials": lambda: Trials(TabularMDP(), 10),
+    "two-step": TwoStep,
     "whole": lambda: Whole(CartPole(), 8),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),

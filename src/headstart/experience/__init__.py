@@ -1,0 +1,1 @@
+"""Earlier tasks: what is known of a family of tasks before one of them is met."""
