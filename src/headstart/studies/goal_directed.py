@@ -6,9 +6,8 @@ goal in the room behind a doorway. Baselines: flat PPO with as many steps, and a
 once an episode and stays.
 
 Controls that must fail: goals shuffled between managers and workers (each worker pursues the goal of another lane's
-manager), goals drawn at random by nobody at all, and a goal for every single step (c = 1), which explores no further
-than a flat policy does. To fail is not to reach the bar of the method: a fifth more than the flat one's return, and 0.2
-of success in the maze.
+manager), goals drawn at random by nobody at all, and a goal for every single step (c = 1). To fail is not to reach the
+bar of the method: a fifth more than the flat one's return, and 0.2 of success in the maze.
 
 A score is the mean return of 256 episodes without exploration, which in the maze is the share that reaches the goal, at
 a quarter, a half, three quarters and all of the steps. Whether a worker reaches its goals is the cosine between what
@@ -17,12 +16,23 @@ move, so it is asked where there are no walls within, among the apples.
 
 The thesis gives the idea and was not available in full: worlds, budgets and sizes are design choices of ours.
 
-**Settings** were searched for alike, in either world with three seeds that the study does not use: plain PPO or
+**Settings** were searched for alike, in either world with three to ten seeds that the study does not use: plain PPO or
 `Patient`, learning rates of 0.001 and 0.003, discounts of 0.99 and 0.997 a step. Among the apples the best of the eight
 had a return of 2.36 with a manager (`Patient`, 0.001, 0.997; the others 2.27 and more) and of 1.68 without (PPO, 0.001,
-0.997; a flat `Patient` met no apple). In the maze, `Patient` at 0.003 was best for the manager, and PPO at 0.001 for
-the flat policy: before it has earned anything, PPO drifts, and drifting took it through the doorway and over a goal of
-radius 0.25 in two of three seeds. So that reward is rare, as was meant, the goal has a radius of 0.15 since.
+0.997; a flat `Patient` met no apple).
+
+**The maze** was made so large that its reward is rare, as was meant. Before it has earned anything, PPO drifts, its
+advantages being scaled to one size, and in a smaller maze (start and goal half way to the corners, a goal of radius
+0.25, and then 0.15) drifting took the flat policy through the doorway and over the goal in two of three, and then in
+two of ten seeds. In this one three of 40 runs got there, ten with each of four settings, of which the study has the
+best (PPO, 0.003, 0.99); with a manager, all 5 with `Patient` at 0.001, and 4 of 5 at 0.003.
+
+**A goal for every step** is not the same as no goals: its worker still learns, from a reward in every step, to push as
+hard as it can, in a space of moves. So it explores further than a flat policy, and where apples lie near enough to be
+met that way it gathers as much as a hierarchy whose goals last. Worlds in which it would not, and the hierarchy still
+gathers a fifth more than a flat policy, were looked for, with five seeds and the same search: slower points (by a
+fifth), smaller apples (a reach of 0.08), more and smaller fields, and none within two fields of the start. In the last
+of these, and there alone, it met nothing (0.03, against 1.85 with goals that last), but there the flat policy had 1.54.
 """
 
 from __future__ import annotations
@@ -75,13 +85,13 @@ CLAIM = (
 PAPER = Paper("binz2017goal", ("abstract",))
 
 #: Steps in the world.
-STEPS = {"gather": 307_200, "maze": 409_600}
+STEPS = {"gather": 307_200, "maze": 614_400}
 LOOKS = 4
 PIECE = 4  # updates at a time
-FLAT = PPO(learning_rate=1e-3, discount=0.997)
-RATES = {"gather": 1e-3, "maze": 3e-3}  # of manager and worker; a goal's discount of 0.97 comes to 0.997 for a step
+FLAT = {"gather": PPO(learning_rate=1e-3, discount=0.997), "maze": PPO(learning_rate=3e-3, discount=0.99)}
+RATE = 1e-3  # of manager and worker; a goal's discount of 0.97 comes to 0.997 for a step
 EPISODES = 256
-SEEDS, QUICK_SEEDS = 10, 3
+SEEDS, QUICK_SEEDS = 20, 3  # whether a seed finds the goal is a matter of luck: 10 would decide little
 MORE = 1.2  # times the flat return, among apples
 SOLVED, FAILED = 0.7, 0.2  # success in the maze
 REACHED = 0.7  # cosine of what was commanded and what was done
@@ -127,7 +137,7 @@ def pupils() -> dict[str, Pupil]:
     """All arms by name. Manager, worker and flat policy have networks and rollouts of the same sizes."""
     found: dict[str, Pupil] = {}
     for place, world in (("gather", PointGather()), ("maze", TwoRoomMaze())):
-        goals = goal_directed(world, RATES[place])
+        goals = goal_directed(world, RATE)
         same = {field.name: getattr(goals, field.name) for field in dataclasses.fields(goals)}
         # As many steps between updates, and a discount for each goal that comes to the same.
         manager = dataclasses.replace(goals.manager, discount=goals.manager.discount ** (1 / goals.every))
@@ -135,7 +145,7 @@ def pupils() -> dict[str, Pupil]:
         found |= {
             f"{place}, hierarchical": Pupil(place, world, goals),
             f"{place}, flat": Pupil(
-                place, world, Online(world, partial(ActorCritic, world), FLAT, goals.lanes, goals.length)
+                place, world, Online(world, partial(ActorCritic, world), FLAT[place], goals.lanes, goals.length)
             ),
             f"{place}, one random goal": Pupil(place, world, Stubborn(**same)),
             f"{place}, shuffled goals": Pupil(place, world, Shuffled(**same)),
