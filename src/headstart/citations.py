@@ -19,6 +19,8 @@ FACTORS = ("koren2009",)
 HORDE = ("sutton2011", "maei2010gq", "maei2010greedy")
 GOALS = ("binz2017goal",)
 PERCEPTUAL = ("edwards2017cdpr", "oord2018")
+RL2 = ("duan2016", "wang2016l2rl")
+CLASSICAL = ("auer2002", "thompson1933", "kaufmann2018", "osband2013")
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -43,6 +45,9 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "goal_directed": GOALS + PPO + ("pathak2017",) + SCORES,
     "pointgather-goals": GOALS + PPO + ("pathak2017", "duan2016benchmark") + SCORES,
     "perceptual_reward": PERCEPTUAL + DQN + SCORES,
+    "bandit-rl2": RL2 + PPO + SCORES,
+    "mdp-rl2": RL2 + PPO + SCORES,
+    "rl2": RL2 + PPO + CLASSICAL + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,

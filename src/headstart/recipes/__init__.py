@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import UsageError, unknown
-from headstart.recipes import boardgames, classic_control, goals
+from headstart.recipes import boardgames, classic_control, experience, goals
 from headstart.recipes.classic_control import PUBLISHED
 from headstart.recipes.recipe import Recipe
 
@@ -40,6 +40,8 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "fetchpush-hindsight": goals.fetchpush_hindsight,
     "fourrooms-uvfa": goals.fourrooms_uvfa,
     "pointgather-goals": goals.pointgather_goals,
+    "bandit-rl2": experience.bandit_rl2,
+    "mdp-rl2": experience.mdp_rl2,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

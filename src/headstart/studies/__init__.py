@@ -23,6 +23,7 @@ STUDIES: dict[str, str] = {
     "horde": "headstart.studies.horde",
     "goal_directed": "headstart.studies.goal_directed",
     "perceptual_reward": "headstart.studies.perceptual_reward",
+    "rl2": "headstart.studies.rl2",
 }
 """The module of each study by its name on the command line."""
 

@@ -1,0 +1,282 @@
+"""Can a recurrent network learn how to find its way in a new task, from many tasks like it?
+
+Method: RL² (Duan and others, 2016), a gated recurrent unit trained by PPO on the return of whole trials, which are
+several episodes of one task: bandits of 5 arms with 10 and with 100 pulls, and tabular MDPs of 10 states with 10
+episodes. Nothing is learned by gradient in the tasks that judge it, and the policy is sampled as in training.
+
+Beside it, on tasks of the same family, the classical players of `headstart.experience.classical`, who were told the
+family: UCB with its constant tuned on the very tasks that it is judged by (untuned it proves nothing), and posterior
+sampling and greedy planning for MDPs, with the prior that the published comparison has (a mean reward of 0, where tasks
+have 1) and with the right one. The most that anybody can earn with 5 arms and 10 pulls is known exactly.
+
+Controls that must fail: the same network with its memory blanked before each episode, last action and reward included
+(it begins as many trials of one episode); one that is trained without hearing what it earned; and one that is trained
+in trials of which each episode is another task. To fail is to stay within a tenth of the way from who does anything to
+the best there is. A memory that is blanked while the last action and reward are heard would be no control: to stay with
+what paid and leave what did not is already worth 6.29 of 6.66.
+
+A score is the mean return of trials that no training met: tasks are drawn anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from headstart.configuration import configuration
+from headstart.core.collect import begin, collect
+from headstart.core.network import AbstractNetwork, Memory
+from headstart.core.process import Online
+from headstart.core.scan import scan
+from headstart.core.types import Choice, Key, Outcome, Output, Percept, Task
+from headstart.core.world import AbstractWorld
+from headstart.core.wrappers import Counted, Sight, Trials
+from headstart.experience import classical
+from headstart.progress import AbstractObserver
+from headstart.recipes.experience import trying
+from headstart.studies.book import Book, Scores
+from headstart.studies.study import (
+    Arm,
+    Paper,
+    Result,
+    Verdict,
+    arms_of,
+    conclude,
+    must_fail,
+    reaches,
+    seeds_of,
+)
+from headstart.worlds.bandits import Bandit
+from headstart.worlds.tabular import TabularMDP
+
+__all__ = ["CLAIM", "PAPER", "run"]
+
+CLAIM = (
+    "A recurrent network that was trained on many bandits and many small MDPs finds its way in a new one as well as "
+    "the best players that were made for these families by hand, and by its memory alone."
+)
+PAPER = Paper("duan2016", ("table 1", "table 2"))
+
+TRIALS = 20_000  # that judge a network
+TASKS = 2_000  # that judge a classical player, for each of as many seeds
+SEEDS, QUICK_SEEDS = 5, 3
+BEST = classical.bayes_optimal_value(5, 10)  # 6.660
+ORACLE = 219.0  # in ten episodes of an MDP, by value iteration
+NEARLY, MANY, MDP = 6.60, 77.5, 148.0  # bars: 10 pulls, 100 pulls, MDPs
+FAILED = 0.1  # of the way from any action to the best there is
+
+
+class Deaf(AbstractNetwork):
+    """A control: a network that is not told what its last action earned."""
+
+    network: AbstractNetwork
+
+    def initial(self) -> Memory:
+        return self.network.initial()
+
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        return self.network(eqx.tree_at(lambda percept: percept.reward, percept, jnp.zeros(())), memory)
+
+
+class Unrelated(Trials):
+    """A control: trials whose every episode is another task."""
+
+    def reset(self, task: Task, *, key: Key) -> tuple[Counted, Sight]:
+        state, sight = super().reset(task, key=key)
+        return Counted((task, state.inner), state.count), sight
+
+    def step(self, state: Counted, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Counted, Outcome]:
+        step_key, task_key = jax.random.split(key)
+        task, inner = state.inner
+        after, outcome = super().step(Counted(inner, state.count), task, action, key=step_key)
+        another = after.count > state.count
+        drawn = self.world.task(key=task_key)
+        task = jax.tree.map(lambda new, old: jnp.where(another, new, old), drawn, task)
+        return Counted((task, after.inner), after.count), outcome
+
+
+@dataclass(frozen=True)
+class Family:
+    """Tasks of one kind: their world, the steps of an episode, the episodes of a trial, and how they are trained in.
+
+    `anything` is what a trial earns on average by any actions, and `best` the most it can.
+    """
+
+    world: AbstractWorld
+    horizon: int
+    episodes: int
+    steps: int
+    lanes: int
+    width: int
+    anything: float
+    best: float
+
+    @property
+    def length(self) -> int:
+        return self.horizon * self.episodes
+
+    @property
+    def hopeless(self) -> float:
+        """What a control may earn."""
+        return self.anything + FAILED * (self.best - self.anything)
+
+    def process(self, trials: type[Trials] = Trials, network: Callable[..., Any] = lambda inner: inner) -> Online:
+        """What is trained in trials of this family, with a network around the network."""
+        iterations = self.steps // (self.lanes * self.length)
+        whole = trials(self.world, self.episodes)
+        process = trying(whole, self.length, iterations, lanes=self.lanes, width=self.width)
+        return replace(process, network=lambda key: network(process.network(key)))
+
+
+FAMILIES = {
+    "10 pulls": Family(Bandit(5), 1, 10, 3_072_000, 1_024, 64, 5.0, BEST),
+    "100 pulls": Family(Bandit(5), 1, 100, 12_288_000, 512, 64, 50.0, 78.7),
+    "MDP": Family(TabularMDP(), 10, 10, 20_480_000, 512, 128, 100.0, ORACLE),
+}
+CONTROLLED = ("10 pulls", "MDP")  # families that the controls are run in
+
+
+def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractObserver) -> Result:
+    """Measure all arms, each once: a study that was stopped goes on with what it lacks. See `Study`."""
+    book = Book(directory / "measured", observer)
+    seeds = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS)
+    scores: Scores = {}
+
+    def measure(name: str, about: Any, how: Callable[[], Scores]) -> None:
+        scores.update(book(name.replace(", ", "-").replace(" ", "-"), (name, seeds, *about), how))
+
+    for family, each in FAMILIES.items():
+        measure(f"{family}, classical", (TASKS, repr(each.world)), partial(play, family, seeds))
+        for name, process in pupils(family).items():
+            observer.say(f"{name}: {each.steps:,} steps from each of {seeds} seeds ...")
+            about = (each.steps, TRIALS, configuration(process))
+            measure(name, about, partial(learn, name, each, process, seeds))
+    arms = arms_of(scores)
+    return conclude("rl2", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+
+
+def pupils(family: str) -> dict[str, Online]:
+    """What is trained in a family, by name."""
+    each = FAMILIES[family]
+    found = {f"{family}, RL²": each.process()}
+    if family in CONTROLLED:
+        found[f"{family}, rewards not heard"] = each.process(network=Deaf)
+        found[f"{family}, another task each episode"] = each.process(trials=Unrelated)
+    return found
+
+
+def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
+    """What was to be shown, in the order of the module's own words."""
+    meta = {family: arms[f"{family}, RL²"] for family in FAMILIES}
+
+    def above(family: str, player: str, errors: int) -> Verdict:
+        """Standard errors of the player's mean, over its seeds: above it by as many, or below by no more."""
+        other = np.asarray(arms[f"{family}, {player}"].scores)
+        error = float(np.std(other) / np.sqrt(max(other.size - 1, 1)))
+        words = f"{errors} standard errors above" if errors > 0 else f"no more than {-errors} standard error below"
+        return reaches(
+            meta[family], float(other.mean()) + errors * error, claim=f"{family}: {words} {player}", quick=quick
+        )
+
+    fails = ("memory blanked each episode", "rewards not heard", "another task each episode")
+    return (
+        reaches(meta["10 pulls"], NEARLY, claim="10 pulls: 0.99 of the most that can be earned", quick=quick),
+        reaches(meta["100 pulls"], MANY, claim="100 pulls: earned", quick=quick),
+        above("100 pulls", "tuned UCB", -1),
+        reaches(meta["MDP"], MDP, claim="MDP: earned", quick=quick),
+        above("MDP", "posterior sampling, prior mean 0", 3),
+        above("MDP", "greedy planning, prior mean 0", 3),
+        *(
+            must_fail(
+                arms[f"{family}, {name}"], FAMILIES[family].hopeless, claim=f"{family}, {name}: fails", quick=quick
+            )
+            for family in CONTROLLED
+            for name in fails
+        ),
+    )
+
+
+def learn(name: str, family: Family, process: Online, seeds: int) -> Scores:
+    """The scores of each seed after training, and with its memory blanked each episode. The seeds learn in turn."""
+    iterations = family.steps // (family.lanes * family.length)
+
+    @eqx.filter_jit
+    def learned(key: Key) -> AbstractNetwork:
+        init_key, step_key = jax.random.split(key)
+        step = lambda state, index: (process.step(state, key=jax.random.fold_in(step_key, index))[0], None)
+        return scan(step, process.init(key=init_key), jnp.arange(iterations))[0].learner.network
+
+    single = type(process.world)(family.world, 1)
+    whole = eqx.filter_jit(partial(earned, process.world, family.length))
+    blanked = eqx.filter_jit(partial(earned, single, family.horizon))
+    scores: Scores = {name: []}
+    plain = name.endswith("RL²")
+    forgetful = name.replace("RL²", "memory blanked each episode")
+    if plain:
+        scores[forgetful] = []
+    for seed in range(seeds):
+        train_key, judge_key = jax.random.split(jax.random.key(seed))
+        network = learned(train_key)
+        scores[name].append(float(whole(network, judge_key)))
+        if plain:
+            scores[forgetful].append(family.episodes * float(blanked(network, judge_key)))
+    return scores
+
+
+def earned(world: AbstractWorld, length: int, network: AbstractNetwork, key: Key) -> Float[Array, ""]:
+    """The mean return of trials of `length` steps, of which each lane plays one."""
+
+    def act(percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
+        output, memory = network(percept, memory)
+        return Choice(output.policy.sample(key=key)), memory
+
+    begin_key, act_key = jax.random.split(key)
+    lanes = begin(world, network, TRIALS, key=begin_key)
+    step = lambda lanes, key: _earned(collect(world, network, act, lanes, 1, key=key))
+    _, rewards = scan(step, lanes, jax.random.split(act_key, length))  # nothing else of so many trials is kept
+    return jnp.mean(jnp.sum(rewards, axis=0))
+
+
+def _earned(collected):
+    lanes, steps = collected
+    return lanes, steps.reward[0]
+
+
+def play(family: str, seeds: int) -> Scores:
+    """What the classical players earn in a family, each with as many tasks for each seed."""
+    each = FAMILIES[family]
+    world, episodes = each.world, each.episodes
+    if isinstance(world, TabularMDP):
+        players: dict[str, Callable[..., Array]] = {
+            "posterior sampling, prior mean 0": partial(classical.psrl, prior_mean=0.0),
+            "posterior sampling, prior mean 1": partial(classical.psrl, prior_mean=1.0),
+            "greedy planning, prior mean 0": partial(classical.certainty_equivalent, prior_mean=0.0),
+            "greedy planning, prior mean 1": partial(classical.certainty_equivalent, prior_mean=1.0),
+            "any action": classical.random_walk,
+            "the truth known": classical.oracle,
+        }
+    else:
+        players = {
+            "tuned UCB": lambda *task, key: classical.tuned_ucb(*task, key=key)[0],
+            "Gittins index": classical.gittins,
+            "Thompson sampling": classical.thompson,
+            "greedy": classical.greedy,
+            "any arm": classical.random_pulls,
+        }
+    scores: Scores = {f"{family}, {name}": [] for name in players}
+    for seed in range(seeds):
+        task_key, play_key = jax.random.split(jax.random.key(seed))
+        tasks = jax.vmap(lambda key: world.task(key=key))(jax.random.split(task_key, TASKS))
+        for name, player in players.items():
+            found = jnp.sum(player(world, tasks, episodes, key=play_key), axis=1)
+            scores[f"{family}, {name}"].append(float(jnp.mean(found)))
+    return scores
