@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 
 DEMONSTRATIONS = "with sources that read demonstrations"
 CHECKPOINT, RUN, PROGRESS, HERE = "test_checkpoint.py", "test_run.py", "test_progress.py", "test_faults.py"
-COMMANDS, DOCTOR, CHECK, MEMORY = "test_cli.py", "test_doctor.py", "test_check_env.py", "test_memory.py"
+COMMANDS, DOCTOR, CHECK, SHORTAGE = "test_cli.py", "test_doctor.py", "test_check_env.py", "test_shortage.py"
 EVALUATION, REPORT, HOSTED = "test_evaluation.py", "test_report.py", "core/test_hosted.py"
 GYMNASIUM, WORKERS = "worlds/adapters/test_gymnasium.py", "worlds/adapters/test_workers.py"
 
@@ -312,9 +312,9 @@ FAULTS = {
         "out of memory",
         "exit 2 with the largest arrays and what to lower; what was stored stays",
         (
-            f"{MEMORY}::test_a_state_that_no_machine_holds_is_told_with_its_largest_arrays",
-            f"{MEMORY}::test_what_was_stored_before_stays_and_is_gone_on_with",
-            f"{MEMORY}::test_lanes_length_and_replay_are_what_to_lower",
+            f"{SHORTAGE}::test_a_state_that_no_machine_holds_is_told_with_its_largest_arrays",
+            f"{SHORTAGE}::test_what_was_stored_before_stays_and_is_gone_on_with",
+            f"{SHORTAGE}::test_lanes_length_and_replay_are_what_to_lower",
         ),
     ),
     45: Fault(

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from headstart import checkpoint, memory, rundir
+from headstart import checkpoint, rundir, shortage
 from headstart.core.process import AbstractProcess, ProcessState, train
 from headstart.errors import BadData, Interrupted, NumericalStop, StorageError, UsageError, require
 from headstart.interrupts import Interrupts
@@ -88,10 +88,10 @@ def run(
             after.rescue()
             raise
         except Exception as error:
-            if not memory.ran_out(error):
+            if not shortage.ran_out(error):
                 raise
             last = after.latest[1] if after.latest else state
-            raise UsageError(memory.shortage(error, process, last)) from error
+            raise UsageError(shortage.told(error, process, last)) from error
         finally:
             observer.end()
             metrics.close()

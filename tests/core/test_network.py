@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from counting import Rememberer
-from headstart.core.network import AbstractNetwork, blank, parameters, unroll
+from headstart.core.network import AbstractNetwork, blank, parameters
 from headstart.core.types import Output, Percept
 
 
@@ -43,7 +43,7 @@ def percepts():
 def test_unroll_is_a_loop_that_blanks_where_an_episode_begins(percepts):
     network = Cell(eqx.nn.GRUCell(3, 4, key=jax.random.key(1)))
     entering = jnp.full(4, 0.5)
-    outputs, final = unroll(network, percepts, entering)
+    outputs, final = network.unroll(percepts, entering)
     memory = entering
     for t in range(6):
         if FIRST[t]:
@@ -56,14 +56,14 @@ def test_unroll_is_a_loop_that_blanks_where_an_episode_begins(percepts):
 
 def test_what_came_before_a_beginning_does_not_pass_it(percepts):
     network = Cell(eqx.nn.GRUCell(3, 4, key=jax.random.key(1)))
-    one, _ = unroll(network, percepts, jnp.zeros(4))
-    other, _ = unroll(network, percepts, jnp.full(4, 9.0))
+    one, _ = network.unroll(percepts, jnp.zeros(4))
+    other, _ = network.unroll(percepts, jnp.full(4, 9.0))
     assert not np.allclose(one.value[:2], other.value[:2])
     assert (one.value[2:] == other.value[2:]).all()
 
 
 def test_a_network_without_memory_gives_the_same_for_each_moment(percepts):
-    outputs, memory = unroll(Plain(), percepts, None)
+    outputs, memory = Plain().unroll(percepts, None)
     assert memory is None
     np.testing.assert_allclose(outputs.value, percepts.observation.sum(-1), rtol=1e-6)
 

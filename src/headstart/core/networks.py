@@ -7,22 +7,31 @@ goals may be any pytree of arrays: they are laid end to end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
+from headstart.core.cells import GRU
 from headstart.core.hosted import AbstractHost
-from headstart.core.network import AbstractActionCritic, AbstractNetwork
+from headstart.core.network import AbstractActionCritic, AbstractCell, AbstractNetwork, Memory
 from headstart.core.policies import AbstractPolicy, Categorical, Gaussian, Squashed
 from headstart.core.types import Frozen, Key, Output, Percept
 from headstart.core.world import AbstractWorld, Box, Discrete
 from headstart.errors import UsageError
 
-__all__ = ["ActionValues", "ActorCritic", "ActorCritics", "RecurrentActorCritic", "perceptron"]
+__all__ = [
+    "ActionValues",
+    "ActorCritic",
+    "ActorCritics",
+    "RecurrentActorCritic",
+    "TwinRecurrentActorCritic",
+    "perceptron",
+]
 
 
 class ActorCritic(AbstractNetwork):
@@ -54,35 +63,133 @@ class ActorCritic(AbstractNetwork):
 
 
 class RecurrentActorCritic(AbstractNetwork):
-    """A policy and a value from a gated recurrent unit that also hears its last action and what came of it.
+    """A policy and a value from a recurrent cell that also hears its last action and what came of it.
 
-    The input of RL² (Duan 2016, section 2.2): observation, last action, last reward and whether an episode ended.
+    The input of RL² (Duan 2016, section 2.2): observation, last action, last reward and whether an episode ended, which
+    is said at the first moment of a trial too. The last action is then zeros and not that of number 0, as in Wang
+    (*Learning to reinforcement learn*, 2016): so no end of an inner episode sounds like a beginning.
+
+    **Arguments:**
+
+    - `world`: what is observed, and what can be done.
+    - `width`: of the layer before the cell, and of the cell.
+    - `cell`: makes what remembers, as `headstart.core.cells.GRU` does: `cell(inputs, width, key=key)`. Others are in
+      `headstart.memory`.
     """
 
     embed: Linear
-    cell: eqx.nn.GRUCell
+    cell: AbstractCell
     actor: Linear
     critic: Linear
     head: Head
     world_actions: Discrete | Box
 
-    def __init__(self, world: AbstractWorld | AbstractHost, key: Key, *, width: int = 64):
+    def __init__(
+        self,
+        world: AbstractWorld | AbstractHost,
+        key: Key,
+        *,
+        width: int = 64,
+        cell: Callable[..., AbstractCell] = GRU,
+    ):
         embed_key, cell_key, actor_key, critic_key = jax.random.split(key, 4)
         self.world_actions, self.head = world.actions, head(world.actions)
-        size = _seen(world) + _action_features(world.actions, world.actions.zero()).size + 2
-        self.embed = Linear.drawn(size, width, key=embed_key)
-        self.cell = eqx.nn.GRUCell(width, width, key=cell_key)
+        self.embed = Linear.drawn(_heard(world), width, key=embed_key)
+        self.cell = cell(width, width, key=cell_key)
         self.actor = orthogonal(width, self.head.size, 0.01, actor_key)
         self.critic = orthogonal(width, 1, 1.0, critic_key)
 
-    def initial(self) -> Float[Array, "width"]:
-        return jnp.zeros(self.cell.hidden_size)
+    def initial(self) -> Memory:
+        return self.cell.initial()
 
-    def __call__(self, percept: Percept, memory: Float[Array, "width"]) -> tuple[Output, Float[Array, "width"]]:
-        did = _action_features(self.world_actions, percept.action)
-        seen = flat((percept.observation, percept.goal, did, percept.reward, percept.discount))
-        memory = self.cell(jax.nn.relu(self.embed(seen)), memory)
-        return Output(self.head(self.actor(memory), percept), self.critic(memory)[0], memory), memory
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        said, memory = self.cell(self._hear(percept), memory)
+        return self._judge(said, percept), memory
+
+    def unroll(self, percepts: Percept, memory: Memory) -> tuple[Output, Memory]:
+        """As `AbstractNetwork.unroll`, but that the cell alone goes from moment to moment, or knows better."""
+        said, memory = self.cell.unroll(jax.vmap(self._hear)(percepts), percepts.first, memory)
+        return jax.vmap(self._judge)(said, percepts), memory
+
+    def _hear(self, percept: Percept) -> Float[Array, "width"]:
+        return jax.nn.relu(self.embed(hear(self.world_actions, percept)))
+
+    def _judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
+        return Output(self.head(self.actor(said), percept), self.critic(said)[0], said)
+
+
+class TwinRecurrentActorCritic(AbstractNetwork):
+    """A policy and a value from two recurrent cells that share nothing, as RL² has them (Duan 2016, section 2.4).
+
+    Each hears what `RecurrentActorCritic` hears. Of the two memories, the first is the policy's.
+
+    **Arguments:** those of `RecurrentActorCritic`.
+    """
+
+    acting: Recurrent
+    judging: Recurrent
+    actor: Linear
+    critic: Linear
+    head: Head
+    world_actions: Discrete | Box
+
+    def __init__(
+        self,
+        world: AbstractWorld | AbstractHost,
+        key: Key,
+        *,
+        width: int = 64,
+        cell: Callable[..., AbstractCell] = GRU,
+    ):
+        acting_key, judging_key, actor_key, critic_key = jax.random.split(key, 4)
+        self.world_actions, self.head = world.actions, head(world.actions)
+        size = _heard(world)
+        self.acting = Recurrent(size, width, cell=cell, key=acting_key)
+        self.judging = Recurrent(size, width, cell=cell, key=judging_key)
+        self.actor = orthogonal(width, self.head.size, 0.01, actor_key)
+        self.critic = orthogonal(width, 1, 1.0, critic_key)
+
+    def initial(self) -> tuple[Memory, Memory]:
+        return self.acting.initial(), self.judging.initial()
+
+    def __call__(self, percept: Percept, memory: tuple[Memory, Memory]) -> tuple[Output, tuple[Memory, Memory]]:
+        heard = hear(self.world_actions, percept)
+        done, acting = self.acting(heard, memory[0])
+        judged, judging = self.judging(heard, memory[1])
+        return self._judge(done, judged, percept), (acting, judging)
+
+    def unroll(self, percepts: Percept, memory: tuple[Memory, Memory]) -> tuple[Output, tuple[Memory, Memory]]:
+        """As `AbstractNetwork.unroll`, but that the cells alone go from moment to moment, or know better."""
+        heard = jax.vmap(hear, in_axes=(None, 0))(self.world_actions, percepts)
+        done, acting = self.acting.unroll(heard, percepts.first, memory[0])
+        judged, judging = self.judging.unroll(heard, percepts.first, memory[1])
+        return jax.vmap(self._judge)(done, judged, percepts), (acting, judging)
+
+    def _judge(self, done: Float[Array, "width"], judged: Float[Array, "width"], percept: Percept) -> Output:
+        return Output(self.head(self.actor(done), percept), self.critic(judged)[0], done)
+
+
+class Recurrent(AbstractCell):
+    """A cell behind a layer of rectified units, which is a cell again."""
+
+    embed: Linear
+    cell: AbstractCell
+
+    def __init__(self, inputs: int, width: int, *, cell: Callable[..., AbstractCell], key: Key):
+        embed_key, cell_key = jax.random.split(key)
+        self.embed = Linear.drawn(inputs, width, key=embed_key)
+        self.cell = cell(width, width, key=cell_key)
+
+    def initial(self) -> Memory:
+        return self.cell.initial()
+
+    def __call__(self, heard: Float[Array, "inputs"], state: Memory) -> tuple[Float[Array, "width"], Memory]:
+        return self.cell(jax.nn.relu(self.embed(heard)), state)
+
+    def unroll(
+        self, heard: Float[Array, "L inputs"], first: Bool[Array, "L"], state: Memory
+    ) -> tuple[Float[Array, "L width"], Memory]:
+        return self.cell.unroll(jax.nn.relu(jax.vmap(self.embed)(heard)), first, state)
 
 
 class ActionValues(AbstractNetwork):
@@ -267,6 +374,18 @@ def flat(tree: PyTree[Array]) -> Float[Array, "size"]:
     """Every array of a pytree, end to end."""
     leaves = [jnp.ravel(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(tree)]
     return leaves[0] if len(leaves) == 1 else jnp.concatenate(leaves)
+
+
+def hear(actions: Discrete | Box, percept: Percept) -> Float[Array, "size"]:
+    """What an agent with memory hears of a moment: what it sees and is to reach, what it did, and what came of that."""
+    # At first nothing was done yet, which action 0 would not say.
+    did = jnp.where(percept.first, 0.0, _action_features(actions, percept.action))
+    return flat((percept.observation, percept.goal, did, percept.reward, percept.discount))
+
+
+def _heard(world: AbstractWorld | AbstractHost) -> int:
+    """How many numbers `hear` gives."""
+    return _seen(world) + _action_features(world.actions, world.actions.zero()).size + 2
 
 
 def _action_features(actions: Discrete | Box, action: PyTree[Array]) -> Float[Array, "size"]:

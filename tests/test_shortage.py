@@ -7,8 +7,8 @@ import pytest
 import resumable
 from headstart import checkpoint
 from headstart.errors import UsageError
-from headstart.memory import largest, ran_out, shortage
 from headstart.run import run
+from headstart.shortage import largest, ran_out, told
 from resumable import Plain, Tiny
 
 TOLD = "RESOURCE_EXHAUSTED: Out of memory allocating 1125899906842624 bytes."
@@ -19,10 +19,10 @@ def go(process, directory, iterations=32):
 
 
 def test_a_state_that_no_machine_holds_is_told_with_its_largest_arrays(tmp_path):
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as raised:
         go(Tiny(capacity=2**46), tmp_path)
-    said = str(told.value)
-    assert told.value.exit_code == 2
+    said = str(raised.value)
+    assert raised.value.exit_code == 2
     assert said.startswith("memory ran out (RESOURCE_EXHAUSTED")
     assert "the largest arrays of the state are replay 70368744177664×16 bfloat16 (2 PiB), weight 16×16 float32" in said
     assert "lower capacity (70,368,744,177,664)" in said
@@ -45,7 +45,7 @@ def test_what_was_stored_before_stays_and_is_gone_on_with(tmp_path, error):
 
 
 def test_lanes_length_and_replay_are_what_to_lower():
-    said = shortage(jax.errors.JaxRuntimeError(TOLD), resumable.dqn(), None)
+    said = told(jax.errors.JaxRuntimeError(TOLD), resumable.dqn(), None)
     assert "learner.replay.segments." in said
     assert "lower capacity (1,024), lanes (8), length (4) in a new run" in said
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from headstart.core.process import AbstractProcess, ProcessState
 
-__all__ = ["largest", "ran_out", "shortage"]
+__all__ = ["largest", "ran_out", "told"]
 
 LOWERED = ("lanes", "length", "capacity")
 """The settings that memory is proportional to, wherever a process or its learner has them."""
@@ -20,8 +20,8 @@ LOWERED = ("lanes", "length", "capacity")
 
 def ran_out(error: Exception) -> bool:
     """Whether it says that memory, the device's or the host's, was not enough."""
-    told = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
-    return told or isinstance(error, MemoryError)
+    exhausted = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return exhausted or isinstance(error, MemoryError)
 
 
 def largest(tree: Any, count: int = 3) -> list[str]:
@@ -35,7 +35,7 @@ def largest(tree: Any, count: int = 3) -> list[str]:
     return [line for _, line in sorted(found, key=lambda pair: -pair[0])[:count]]
 
 
-def shortage(error: Exception, process: AbstractProcess, state: ProcessState | None) -> str:
+def told(error: Exception, process: AbstractProcess, state: ProcessState | None) -> str:
     """One sentence on memory that was not enough for a process.
 
     **Arguments:**
@@ -44,10 +44,10 @@ def shortage(error: Exception, process: AbstractProcess, state: ProcessState | N
     """
     if process.compiled:
         state = eqx.filter_eval_shape(process.init, key=jax.random.key(0))
-    told = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
+    reason = (str(error).splitlines() or [""])[0].rstrip(".") or type(error).__name__
     arrays = f"; the largest arrays of the state are {', '.join(largest(state))}" if largest(state) else ""
     settings = ", ".join(f"{name} ({value:,})" for name, value in _settings(process).items())
-    return f"memory ran out ({told}){arrays}; lower {settings or 'its sizes'} in a new run, or free memory and go on."
+    return f"memory ran out ({reason}){arrays}; lower {settings or 'its sizes'} in a new run, or free memory and go on."
 
 
 def _settings(part: Any) -> dict[str, int]:
