@@ -40,19 +40,19 @@ def mdp_rl2(iterations: int = 600) -> Recipe:
 
 
 def trying(world: AbstractWorld, length: int, iterations: int, *, lanes: int = 1_024, width: int = 64) -> Online:
-    """PPO and a gated recurrent unit in trials of `length` steps, one in each lane for every update.
+    """PPO and two gated recurrent units, one for the value, in trials of `length` steps, one in each lane for every update.
 
     γ and λ are those of the paper's own code. The learning rate falls to nothing.
     """
     import optax
 
-    from headstart.core.networks import RecurrentActorCritic
+    from headstart.core.networks import TwinRecurrentActorCritic
     from headstart.core.process import Online
     from headstart.scratch.ppo import PPO
 
     learner = PPO(discount=0.99, trace=0.3, entropy_weight=0.0)
     rate = optax.linear_schedule(2e-3, 0.0, iterations * learner.epochs * learner.minibatches)
-    network = partial(RecurrentActorCritic, world, width=width)
+    network = partial(TwinRecurrentActorCritic, world, width=width)
     return Online(world, network, PPO(discount=0.99, trace=0.3, entropy_weight=0.0, learning_rate=rate), lanes, length)
 
 
