@@ -398,8 +398,8 @@ ENTRIES: dict[str, Entry] = {
     "wang2016": (
         "article",
         {
-            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Tirumala, Dhruva and Soyer, Hubert and Leibo, Joel Z. and "
-            "Munos, Rémi and Blundell, Charles and Kumaran, Dharshan and Botvinick, Matt",
+            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Tirumala, Dhruva and Soyer, Hubert and Leibo, Joel Z. "
+            "and Munos, Rémi and Blundell, Charles and Kumaran, Dharshan and Botvinick, Matt",
             "title": "Learning to reinforcement learn",
             **_arxiv("1611.05763"),
             "year": "2016",
@@ -408,8 +408,8 @@ ENTRIES: dict[str, Entry] = {
     "wang2018": (
         "article",
         {
-            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Kumaran, Dharshan and Tirumala, Dhruva and Soyer, Hubert "
-            "and Leibo, Joel Z. and Hassabis, Demis and Botvinick, Matthew",
+            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Kumaran, Dharshan and Tirumala, Dhruva and Soyer, "
+            "Hubert and Leibo, Joel Z. and Hassabis, Demis and Botvinick, Matthew",
             "title": "Prefrontal cortex as a meta-reinforcement learning system",
             "journal": "Nature Neuroscience",
             "volume": "21",
@@ -431,7 +431,8 @@ ENTRIES: dict[str, Entry] = {
     "daw2011": (
         "article",
         {
-            "author": "Daw, Nathaniel D. and Gershman, Samuel J. and Seymour, Ben and Dayan, Peter and Dolan, Raymond J.",
+            "author": "Daw, Nathaniel D. and Gershman, Samuel J. and Seymour, Ben and Dayan, Peter and Dolan, "
+            "Raymond J.",
             "title": "Model-Based Influences on Humans' Choices and Striatal Prediction Errors",
             "journal": "Neuron",
             "volume": "69",
