@@ -113,7 +113,7 @@ def test_upper_confidence_bounds_are_those_of_the_formula():
         arm = int(np.argmax(bounds))
         expected.append(arm == 1)
         (paid if arm == 1 else failed)[arm] += 1
-    assert np.flatnonzero(np.logical_not(expected)).tolist() == [0, 10, 21], "what never pays is tried ever more seldom"
+    assert np.flatnonzero(np.logical_not(expected)).tolist() == [0, 10, 22], "what never pays is tried ever more seldom"
     np.testing.assert_array_equal(ucb(Bandit(2), same([0.0, 1.0]), 30, key=KEY)[0], expected)
 
 

@@ -165,9 +165,7 @@ def mirrored(world: AbstractBandit, tasks: Task, pulls: int, *, key: Key) -> Flo
     **Raises:** `UsageError` for a bandit of more or fewer arms.
     """
     if world.actions.count != 2:
-        raise UsageError(
-            f"mirrored knows how two arms depend, not {world.actions.count}; play by thompson or tuned_ucb"
-        )
+        raise UsageError(f"mirrored plays two arms, not {world.actions.count}; play those by thompson or tuned_ucb")
 
     def choose(counts: Counts, before: Int[Array, ""], *, key: Key) -> Int[Array, ""]:
         (paid, other_paid), (failed, other_failed) = counts.paid, counts.failed
