@@ -19,8 +19,8 @@ FACTORS = ("koren2009",)
 HORDE = ("sutton2011", "maei2010gq", "maei2010greedy")
 GOALS = ("binz2017goal",)
 PERCEPTUAL = ("edwards2017cdpr", "oord2018")
-RL2 = ("duan2016", "wang2016l2rl")
-CLASSICAL = ("auer2002", "thompson1933", "kaufmann2018", "osband2013")
+RL2 = ("duan2016", "wang2016")
+CLASSICAL = ("thompson1933", "auer2002", "gittins1979", "kaufmann2018", "osband2013")
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -54,6 +54,13 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "GoalDirected": GOALS + PPO,
     "PerceptualReward": PERCEPTUAL,
     "Foresight": ("abdolmaleki2018",),
+    "Bandit": RL2,
+    "DependentBandit": ("wang2016",),
+    "InformativeBandit": ("wang2016",),
+    "VolatileBandit": ("behrens2007", "wang2018"),
+    "TabularMDP": (*RL2, "osband2013"),
+    "TwoStep": ("daw2011", "wang2018"),
+    "classical": CLASSICAL,
     "TwoStream": UVFA,
     "Horde": HORDE,
     "PPO": PPO,
@@ -389,6 +396,106 @@ ENTRIES: dict[str, Entry] = {
             "title": "{RL}$^2$: Fast Reinforcement Learning via Slow Reinforcement Learning",
             **_arxiv("1611.02779"),
             "year": "2016",
+        },
+    ),
+    "wang2016": (
+        "article",
+        {
+            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Tirumala, Dhruva and Soyer, Hubert and Leibo, Joel Z. "
+            "and Munos, Rémi and Blundell, Charles and Kumaran, Dharshan and Botvinick, Matt",
+            "title": "Learning to reinforcement learn",
+            **_arxiv("1611.05763"),
+            "year": "2016",
+        },
+    ),
+    "wang2018": (
+        "article",
+        {
+            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Kumaran, Dharshan and Tirumala, Dhruva and Soyer, "
+            "Hubert and Leibo, Joel Z. and Hassabis, Demis and Botvinick, Matthew",
+            "title": "Prefrontal cortex as a meta-reinforcement learning system",
+            "journal": "Nature Neuroscience",
+            "volume": "21",
+            "pages": "860--868",
+            "year": "2018",
+        },
+    ),
+    "behrens2007": (
+        "article",
+        {
+            "author": "Behrens, Timothy E. J. and Woolrich, Mark W. and Walton, Mark E. and Rushworth, Matthew F. S.",
+            "title": "Learning the value of information in an uncertain world",
+            "journal": "Nature Neuroscience",
+            "volume": "10",
+            "pages": "1214--1221",
+            "year": "2007",
+        },
+    ),
+    "daw2011": (
+        "article",
+        {
+            "author": "Daw, Nathaniel D. and Gershman, Samuel J. and Seymour, Ben and Dayan, Peter and Dolan, "
+            "Raymond J.",
+            "title": "Model-Based Influences on Humans' Choices and Striatal Prediction Errors",
+            "journal": "Neuron",
+            "volume": "69",
+            "pages": "1204--1215",
+            "year": "2011",
+        },
+    ),
+    "thompson1933": (
+        "article",
+        {
+            "author": "Thompson, William R.",
+            "title": "On the Likelihood that One Unknown Probability Exceeds Another in View of the Evidence of Two "
+            "Samples",
+            "journal": "Biometrika",
+            "volume": "25",
+            "pages": "285--294",
+            "year": "1933",
+        },
+    ),
+    "auer2002": (
+        "article",
+        {
+            "author": "Auer, Peter and Cesa-Bianchi, Nicolò and Fischer, Paul",
+            "title": "Finite-time Analysis of the Multiarmed Bandit Problem",
+            "journal": "Machine Learning",
+            "volume": "47",
+            "pages": "235--256",
+            "year": "2002",
+        },
+    ),
+    "gittins1979": (
+        "article",
+        {
+            "author": "Gittins, John C.",
+            "title": "Bandit Processes and Dynamic Allocation Indices",
+            "journal": "Journal of the Royal Statistical Society: Series B",
+            "volume": "41",
+            "pages": "148--177",
+            "year": "1979",
+        },
+    ),
+    "kaufmann2018": (
+        "article",
+        {
+            "author": "Kaufmann, Emilie",
+            "title": "On {B}ayesian index policies for sequential resource allocation",
+            "journal": "The Annals of Statistics",
+            "volume": "46",
+            "pages": "842--865",
+            "year": "2018",
+        },
+    ),
+    "osband2013": (
+        "inproceedings",
+        {
+            "author": "Osband, Ian and Russo, Daniel and Van Roy, Benjamin",
+            "title": "(More) Efficient Reinforcement Learning via Posterior Sampling",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "volume": "26",
+            "year": "2013",
         },
     ),
     "humplik2019": (

@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import chisquare, gamma, kstest
 
-from headstart.core.chance import integers, shuffled
+from headstart.core.chance import gammas, integers, shuffled
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 1_000, 65_536, 65_537])
@@ -34,3 +34,11 @@ def test_integers_are_all_alike_between_bounds_that_may_differ():
         found, counts = np.unique(drawn[:, column], return_counts=True)
         assert found.tolist() == list(values)
         assert chisquare(counts).pvalue > 1e-3
+
+
+def test_gammas_are_distributed_as_their_concentrations_say():
+    concentrations = jax.numpy.array([1.0, 1.5, 4.0, 300.0])
+    drawn = np.asarray(gammas(jax.numpy.broadcast_to(concentrations, (20_000, 4)), key=jax.random.key(4)))
+    for column, concentration in enumerate(concentrations.tolist()):
+        assert kstest(drawn[:, column], gamma(concentration).cdf).pvalue > 1e-3
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(4)).max() < 4 / 20_000**0.5

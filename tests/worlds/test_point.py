@@ -90,7 +90,7 @@ def test_the_wall_is_open_at_the_doorway_only(y, passes):
 
 
 def test_the_goal_ends_the_episode_and_time_cuts_it():
-    _, outcome = TwoRoomMaze().step(at(0.7, -0.65), Task(), ORIGIN)
+    _, outcome = TwoRoomMaze().step(at(0.6, -0.55), Task(), ORIGIN)
     assert (outcome.reward, outcome.discount, outcome.last) == (1, 0, True)
     _, outcome = TwoRoomMaze().step(at(0.5, 0.3, steps=399), Task(), ORIGIN)
     assert (outcome.reward, outcome.discount, outcome.last) == (0, 1, True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from headstart.core.types import Key
 
-__all__ = ["integers", "shuffled"]
+__all__ = ["gammas", "integers", "shuffled"]
 
 PLACE = 16  # binary digits of 32, at most, that may tell a number's place: the others are left to chance
 
@@ -37,3 +37,27 @@ def integers(shape: tuple[int, ...], low: ArrayLike, high: ArrayLike, *, key: Ke
     least = jnp.asarray(low, jnp.int32)
     count = (jnp.asarray(high, jnp.int32) - least).astype(jnp.uint32)
     return least + (jax.random.bits(key, shape, jnp.uint32) % count).astype(jnp.int32)
+
+
+def gammas(concentrations: Float[Array, "*shape"], *, key: Key) -> Float[Array, "*shape"]:
+    """Numbers from gamma distributions of these concentrations, 1 or more, and a scale of 1.
+
+    Marsaglia and Tsang, *A simple method for generating gamma variables*, ACM Transactions on Mathematical Software,
+    2000: a guess is right in 95 of 100 cases or more, and all that were wrong are guessed again together.
+    `jax.random.gamma` guesses for one number after the other, which takes a CPU ten times as long.
+    """
+    shift = concentrations - 1 / 3
+    width = 1 / jnp.sqrt(9 * shift)
+
+    def guess(state):
+        key, found, drawn = state
+        key, normal_key, uniform_key = jax.random.split(key, 3)
+        normal = jax.random.normal(normal_key, concentrations.shape)
+        cube = (1 + width * normal) ** 3
+        chance = jnp.log(jax.random.uniform(uniform_key, concentrations.shape))
+        level = normal**2 / 2 + shift * (1 - cube + jnp.log(jnp.maximum(cube, 1e-30)))
+        drawn = jnp.where(found, drawn, shift * cube)
+        return key, found | (cube > 0) & (chance < level), drawn
+
+    nothing = jnp.zeros(concentrations.shape)
+    return jax.lax.while_loop(lambda state: ~jnp.all(state[1]), guess, (key, nothing > 0, nothing))[2]

@@ -34,6 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from headstart.core.chance import gammas
 from headstart.core.types import Key, Task
 from headstart.errors import UsageError
 from headstart.worlds.bandits import AbstractBandit
@@ -110,7 +111,8 @@ def thompson(world: AbstractBandit, tasks: Task, pulls: int, *, key: Key) -> Flo
     """What is earned by pulling the arm that is best in a draw from what is believed of them all."""
 
     def choose(counts: Counts, before: Int[Array, ""], *, key: Key) -> Int[Array, ""]:
-        return jnp.argmax(jax.random.beta(key, counts.paid + 1, counts.failed + 1))
+        paid, failed = gammas(jnp.stack([counts.paid, counts.failed]) + 1, key=key)
+        return jnp.argmax(paid / (paid + failed))
 
     return _pull(choose, world, tasks, pulls, key=key)
 
@@ -159,7 +161,11 @@ def mirrored(world: AbstractBandit, tasks: Task, pulls: int, *, key: Key) -> Flo
 
     Exact: either arm tells the same, so that nothing is gained by exploring. Where a family of tasks is symmetric, the
     arm that is more likely to be the better one is that for which more was seen, whatever the family.
+
+    **Raises:** `UsageError` for a bandit of more or fewer arms.
     """
+    if world.actions.count != 2:
+        raise UsageError(f"mirrored plays two arms, not {world.actions.count}; play those by thompson or tuned_ucb")
 
     def choose(counts: Counts, before: Int[Array, ""], *, key: Key) -> Int[Array, ""]:
         (paid, other_paid), (failed, other_failed) = counts.paid, counts.failed
@@ -172,7 +178,7 @@ def _pull(choose: Choose, world: AbstractBandit, tasks: Task, pulls: int, *, key
     world_key, player_key = jax.random.split(key)
     shape = (tasks.parameters.shape[0], pulls)
 
-    def lane(task: Task, world_keys: Key, player_keys: Key) -> Float[Array, "pulls"]:
+    def lane(task: Task, world_keys: Array, player_keys: Array) -> Float[Array, "pulls"]:
         def pull(counts: Counts, drawn) -> tuple[Counts, Float[Array, ""]]:
             before, world_key, player_key = drawn
             reset_key, step_key = jax.random.split(world_key)
@@ -322,7 +328,8 @@ def psrl(
 
     def decide(posterior: Posterior, task: Task, *, key: Key) -> Int[Array, "horizon states"]:
         transition_key, reward_key = jax.random.split(key)
-        transitions = jax.random.dirichlet(transition_key, posterior.counts)
+        drawn = gammas(posterior.counts, key=transition_key)
+        transitions = drawn / jnp.sum(drawn, axis=-1, keepdims=True)
         noise = jax.random.normal(reward_key, posterior.means.shape)
         return plan(MDP(transitions, posterior.means + noise / jnp.sqrt(posterior.precisions)), world.horizon)[0]
 
@@ -363,10 +370,10 @@ def _visit(
     world_key, player_key = jax.random.split(key)
     shape = (tasks.parameters.rewards.shape[0], episodes)
 
-    def lane(task: Task, world_keys: Key, player_keys: Key) -> Float[Array, "episodes"]:
+    def lane(task: Task, world_keys: Array, player_keys: Array) -> Float[Array, "episodes"]:
         def episode(posterior: Posterior, drawn) -> tuple[Posterior, Float[Array, ""]]:
             world_key, player_key = drawn
-            reset_key, *step_keys = jax.random.split(world_key, world.horizon + 1)
+            reset_key, walk_key = jax.random.split(world_key)
             state, _ = world.reset(task, key=reset_key)
 
             def step(carry, drawn):
@@ -376,7 +383,8 @@ def _visit(
                 return (after, posterior.after(state.place, action, outcome.reward, after.place)), outcome.reward
 
             policy = decide(posterior, task, key=player_key)
-            (_, posterior), rewards = jax.lax.scan(step, (state, posterior), (policy, jnp.stack(step_keys)))
+            walk_keys = jax.random.split(walk_key, world.horizon)
+            (_, posterior), rewards = jax.lax.scan(step, (state, posterior), (policy, walk_keys))
             return posterior, jnp.sum(rewards)
 
         prior = Posterior.prior(world, prior_mean)

@@ -40,7 +40,7 @@ def mdp_rl2(iterations: int = 600) -> Recipe:
 
 
 def trying(world: AbstractWorld, length: int, iterations: int, *, lanes: int = 1_024, width: int = 64) -> Online:
-    """PPO and two gated recurrent units, one for the value, in trials of `length` steps, one in each lane for every update.
+    """PPO and two gated recurrent units, one for the value, in trials of `length` steps: one a lane for every update.
 
     γ and λ are those of the paper's own code. The learning rate falls to nothing.
     """

@@ -54,6 +54,11 @@ class AbstractBandit(AbstractWorld):
     `Task.parameters` are these probabilities, `[arms]`. Seen is 0, always.
     """
 
+    @property
+    @abc.abstractmethod
+    def actions(self) -> Discrete:
+        """The arms."""
+
     def task(self, *, key: Key) -> Task:
         return Task(parameters=self._draw(key=key))
 

@@ -105,10 +105,10 @@ class TwoRoomMaze(AbstractWorld):
 
     limit: ClassVar[int] = 400
     speed: ClassVar[float] = 0.03
-    start: ClassVar[tuple[float, float]] = (-0.7, -0.7)
+    start: ClassVar[tuple[float, float]] = (-0.6, -0.6)
     jitter: ClassVar[float] = 0.1  # of the start, in either direction
-    doorway: ClassVar[tuple[float, float]] = (0.2, 0.7)  # where the wall is open
-    goal: ClassVar[tuple[float, float]] = (0.7, -0.7)
+    doorway: ClassVar[tuple[float, float]] = (0.1, 0.6)  # where the wall is open
+    goal: ClassVar[tuple[float, float]] = (0.6, -0.6)
     reach: ClassVar[float] = 0.1  # at which the goal is reached
 
     @property
