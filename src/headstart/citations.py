@@ -8,6 +8,7 @@ __all__ = ["COMPOSED", "ENTRIES", "bibtex"]
 
 SCORES = ("agarwal2021",)  # every number that is reported with an interval
 PPO = ("schulman2017", "schulman2016")
+A2C = ("mnih2016", "schulman2016", "wang2016", "wang2018")
 DQN = ("mnih2015", "vanhasselt2016")
 DDPG = ("lillicrap2016",)
 TD3 = ("fujimoto2018",)
@@ -64,11 +65,17 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "TwoStream": UVFA,
     "Horde": HORDE,
     "PPO": PPO,
+    "A2C": A2C,
     "DQN": DQN,
     "DDPG": DDPG,
     "TD3": TD3,
     "SAC": SAC,
     "AlphaZero": ALPHAZERO,
+    "GRU": ("cho2014",),
+    "LSTM": ("hochreiter1997", "gers2000"),
+    "MinimalGRU": ("feng2024",),
+    "RecurrentActorCritic": ("duan2016", "wang2016", "cho2014"),
+    "TwinRecurrentActorCritic": ("duan2016", "wang2016", "cho2014"),
     "gymnasium": ("towers2024",),
     "pgx": ("koyamada2023",),
 }
@@ -116,6 +123,83 @@ ENTRIES: dict[str, Entry] = {
             "title": "High-Dimensional Continuous Control Using Generalized Advantage Estimation",
             "booktitle": "International Conference on Learning Representations",
             "year": "2016",
+        },
+    ),
+    "mnih2016": (
+        "inproceedings",
+        {
+            "author": "Mnih, Volodymyr and Badia, Adri{\\`a} Puigdom{\\`e}nech and Mirza, Mehdi and Graves, Alex and "
+            "Harley, Tim and Lillicrap, Timothy P. and Silver, David and Kavukcuoglu, Koray",
+            "title": "Asynchronous Methods for Deep Reinforcement Learning",
+            "booktitle": "International Conference on Machine Learning",
+            "year": "2016",
+        },
+    ),
+    "wang2016": (
+        "article",
+        {
+            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Tirumala, Dhruva and Soyer, Hubert and Leibo, Joel Z. "
+            "and Munos, Remi and Blundell, Charles and Kumaran, Dharshan and Botvinick, Matt",
+            "title": "Learning to Reinforcement Learn",
+            **_arxiv("1611.05763"),
+            "year": "2016",
+        },
+    ),
+    "wang2018": (
+        "article",
+        {
+            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Kumaran, Dharshan and Tirumala, Dhruva and Soyer, "
+            "Hubert and Leibo, Joel Z. and Hassabis, Demis and Botvinick, Matthew",
+            "title": "Prefrontal cortex as a meta-reinforcement learning system",
+            "journal": "Nature Neuroscience",
+            "volume": "21",
+            "pages": "860--868",
+            "year": "2018",
+        },
+    ),
+    "cho2014": (
+        "inproceedings",
+        {
+            "author": 'Cho, Kyunghyun and van Merri{\\"e}nboer, Bart and Gulcehre, Caglar and Bahdanau, Dzmitry and '
+            "Bougares, Fethi and Schwenk, Holger and Bengio, Yoshua",
+            "title": "Learning Phrase Representations using {RNN} Encoder--Decoder for Statistical Machine Translation",
+            "booktitle": "Conference on Empirical Methods in Natural Language Processing",
+            "pages": "1724--1734",
+            "year": "2014",
+        },
+    ),
+    "hochreiter1997": (
+        "article",
+        {
+            "author": 'Hochreiter, Sepp and Schmidhuber, J{\\"u}rgen',
+            "title": "Long Short-Term Memory",
+            "journal": "Neural Computation",
+            "volume": "9",
+            "number": "8",
+            "pages": "1735--1780",
+            "year": "1997",
+        },
+    ),
+    "gers2000": (
+        "article",
+        {
+            "author": 'Gers, Felix A. and Schmidhuber, J{\\"u}rgen and Cummins, Fred',
+            "title": "Learning to Forget: Continual Prediction with {LSTM}",
+            "journal": "Neural Computation",
+            "volume": "12",
+            "number": "10",
+            "pages": "2451--2471",
+            "year": "2000",
+        },
+    ),
+    "feng2024": (
+        "article",
+        {
+            "author": "Feng, Leo and Tung, Frederick and Ahmed, Mohamed Osama and Bengio, Yoshua and Hajimirsadeghi, "
+            "Hossein",
+            "title": "Were {RNN}s All We Needed?",
+            **_arxiv("2410.01201"),
+            "year": "2024",
         },
     ),
     "lillicrap2016": (

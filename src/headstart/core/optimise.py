@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from headstart.core.types import Frozen, Metrics
 
-__all__ = ["Descent", "clipped_adam", "descend", "learns", "prepare"]
+__all__ = ["Descent", "clipped_adam", "clipped_rmsprop", "descend", "learns", "prepare"]
 
 Parts = tuple[Any, ...]
 
@@ -46,6 +46,16 @@ def clipped_adam(
     `learning_rate` is a number or an optax schedule over gradient steps.
     """
     return optax.chain(optax.clip_by_global_norm(clip), optax.adamw(learning_rate, eps=eps, weight_decay=weight_decay))
+
+
+def clipped_rmsprop(
+    learning_rate: float | optax.Schedule, clip: float, *, decay: float = 0.99, eps: float = 1e-5
+) -> optax.GradientTransformation:
+    """RMSProp without momentum, on gradients of a norm of `clip` at most: Δθ = −η g / √(v + ε), v the mean of g².
+
+    `learning_rate` is a number or an optax schedule over gradient steps; `decay` is how much of v stays at each.
+    """
+    return optax.chain(optax.clip_by_global_norm(clip), optax.rmsprop(learning_rate, decay=decay, eps=eps))
 
 
 def learns(part: PyTree) -> tuple[PyTree, PyTree]:

@@ -40,6 +40,7 @@ from jaxtyping import Array, Bool, Float, Int
 from headstart.core.collect import Lanes, begin, collect_lanes, example
 from headstart.core.network import AbstractNetwork
 from headstart.core.networks import ActorCritic, flat, perceptron
+from headstart.core.on_policy import OnPolicyState
 from headstart.core.optimise import clipped_adam, descend, prepare
 from headstart.core.process import AbstractProcess, Tally
 from headstart.core.scan import scan
@@ -47,7 +48,7 @@ from headstart.core.types import Choice, Key, Metrics, Output, Percept, Rollout,
 from headstart.core.world import AbstractWorld, Box
 from headstart.core.wrappers import Like, Whole
 from headstart.errors import UsageError
-from headstart.scratch.ppo import PPO, PPOState
+from headstart.scratch.ppo import PPO
 
 __all__ = ["GoalDirected", "GoalDirectedState", "Hierarchy", "Learned", "Patient", "Pursuit"]
 
@@ -61,7 +62,7 @@ class Patient(PPO):
     **Arguments:** those of `PPO`.
     """
 
-    def update(self, state: PPOState, rollout: Rollout, *, key: Key) -> tuple[PPOState, Metrics]:
+    def update(self, state: OnPolicyState, rollout: Rollout, *, key: Key) -> tuple[OnPolicyState, Metrics]:
         learned, metrics = super().update(state, rollout, key=key)
         earned = jnp.any(rollout.reward != 0)
         keep = lambda new, old: jnp.where(earned, new, old) if eqx.is_array(new) else new
@@ -112,8 +113,8 @@ class Hierarchy(AbstractNetwork):
 class Learned(eqx.Module):
     """What both policies and the space have learned so far."""
 
-    manager: PPOState
-    worker: PPOState
+    manager: OnPolicyState
+    worker: OnPolicyState
     place: eqx.nn.MLP
     optimiser: tuple[optax.OptState, ...]
     every: int = eqx.field(static=True)

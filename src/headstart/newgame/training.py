@@ -24,6 +24,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.collect import Lanes, begin, collect, example
+from headstart.core.on_policy import OnPolicyState
 from headstart.core.optimise import descend, prepare
 from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
@@ -32,7 +33,7 @@ from headstart.core.wrappers import OneTask
 from headstart.imagination.foresight import Foresight
 from headstart.newgame.agent import Inference, Recollection, UniversalAgent, on_board
 from headstart.newgame.reading import misread, with_gaps
-from headstart.scratch.ppo import PPO, PPOState
+from headstart.scratch.ppo import PPO
 from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.facts import FACTS, facts
 from headstart.worlds.boardgames.family import draw_games, world_of
@@ -44,7 +45,7 @@ __all__ = ["Practice", "PracticeState", "Training", "process"]
 class PracticeState(eqx.Module):
     """What evolves: the player as its learner holds it, and what it learns to believe by."""
 
-    player: PPOState
+    player: OnPolicyState
     inference: Inference
     optimiser: tuple[optax.OptState, ...]
 

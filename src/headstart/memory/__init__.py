@@ -1,0 +1,1 @@
+"""Memory: parts of networks that remember."""
