@@ -17,7 +17,11 @@ def normals(vector):
     return Gaussian(vector, jnp.log(jnp.asarray(WIDTH, jnp.float32)))
 
 
-def ascend(region=TrustRegion(), gain=lambda policy: policy.mean @ jnp.asarray(SLOPE, jnp.float32), start=0.0):
+def line(policy):
+    return policy.mean @ jnp.asarray(SLOPE, jnp.float32)
+
+
+def ascend(region, gain=line, start=0.0):
     vector = jnp.full(3, start)
     return region.ascend(gain, normals, lambda old, new: old.divergence(new), vector)
 
@@ -34,7 +38,7 @@ def test_a_step_goes_along_the_natural_gradient_to_the_edge():
 
 
 def test_a_step_is_shortened_until_it_gains():
-    """The whole step is √0.02, and what is gained to either side of 0.03 is lost beyond 0.06. By hand: 0.8⁴ of it fits."""
+    """The whole step is √0.02, and what is gained up to 0.03 is lost again beyond 0.06. By hand: 0.8⁴ of it fits."""
     peak = lambda policy: -jnp.abs(policy.mean[0] - 0.03)
     move = ascend(TrustRegion(), peak)
     expected = np.sqrt(0.02) * 0.8**4

@@ -72,7 +72,9 @@ class TrustRegion(eqx.Module):
 
     def __check_init__(self):
         if not self.reach > 0:
-            raise UsageError(f"a trust region that reaches {self.reach} nats holds no step; let it reach further than 0")
+            raise UsageError(
+                f"a trust region that reaches {self.reach} nats holds no step; let it reach further than 0"
+            )
         if self.iterations < 1 or self.tries < 1:
             raise UsageError("a trust region needs 1 iteration and 1 try or more; ask for them")
         if not 0 < self.shrink < 1:

@@ -1,0 +1,1 @@
+"""Experience: learning to learn from other tasks."""
