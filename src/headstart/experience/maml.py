@@ -90,7 +90,10 @@ class TRPO(AbstractOuter):
         arrays, rest = learns(network)
         vector, shaped = ravel_pytree(arrays)
         built = lambda vector: eqx.combine(shaped(vector), rest)
-        move = self.region.ascend(problem.gain, lambda vector: problem.policies(built(vector)), problem.moved, vector)
+        # Without credit, the policies before a step count for nothing, and need not be differentiated at every turn.
+        first = 0 if problem.credit else len(problem.inner)
+        outputs = lambda vector: problem.policies(built(vector))[first:]
+        move = self.region.ascend(problem.gain, outputs, problem.moved, vector)
         return built(move.vector), None, move.reported("trpo")
 
 
