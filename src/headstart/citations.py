@@ -22,6 +22,9 @@ GOALS = ("binz2017goal",)
 PERCEPTUAL = ("edwards2017cdpr", "oord2018")
 RL2 = ("duan2016", "wang2016")
 CLASSICAL = ("thompson1933", "auer2002", "gittins1979", "kaufmann2018", "osband2013")
+TRPO = ("schulman2015trpo",)
+DICE = ("foerster2018dice", "farquhar2019loaded")
+MAML = ("finn2017maml", *TRPO, *DICE, "stadie2018emaml", "rothfuss2019promp", "duan2016benchmark")
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -64,6 +67,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "classical": CLASSICAL,
     "TwoStream": UVFA,
     "Horde": HORDE,
+    "MAML": MAML,
+    "TrustRegion": TRPO,
     "PPO": PPO,
     "A2C": A2C,
     "DQN": DQN,
@@ -470,6 +475,63 @@ ENTRIES: dict[str, Entry] = {
             "volume": "37",
             "pages": "1312--1320",
             "year": "2015",
+        },
+    ),
+    "schulman2015trpo": (
+        "inproceedings",
+        {
+            "author": "Schulman, John and Levine, Sergey and Abbeel, Pieter and Jordan, Michael I. and Moritz, Philipp",
+            "title": "Trust Region Policy Optimization",
+            "booktitle": "International Conference on Machine Learning",
+            "year": "2015",
+        },
+    ),
+    "finn2017maml": (
+        "inproceedings",
+        {
+            "author": "Finn, Chelsea and Abbeel, Pieter and Levine, Sergey",
+            "title": "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
+            "booktitle": "International Conference on Machine Learning",
+            "year": "2017",
+        },
+    ),
+    "foerster2018dice": (
+        "inproceedings",
+        {
+            "author": 'Foerster, Jakob and Farquhar, Gregory and Al-Shedivat, Maruan and Rockt{\\"a}schel, Tim and '
+            "Xing, Eric P. and Whiteson, Shimon",
+            "title": "{DiCE}: The Infinitely Differentiable {M}onte {C}arlo Estimator",
+            "booktitle": "International Conference on Machine Learning",
+            "year": "2018",
+        },
+    ),
+    "farquhar2019loaded": (
+        "inproceedings",
+        {
+            "author": "Farquhar, Gregory and Whiteson, Shimon and Foerster, Jakob",
+            "title": "Loaded {DiCE}: Trading off Bias and Variance in Any-Order Score Function Gradient Estimators for "
+            "Reinforcement Learning",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "year": "2019",
+        },
+    ),
+    "stadie2018emaml": (
+        "article",
+        {
+            "author": "Stadie, Bradly C. and Yang, Ge and Houthooft, Rein and Chen, Xi and Duan, Yan and Wu, "
+            "Yuhuai and Abbeel, Pieter and Sutskever, Ilya",
+            "title": "Some Considerations on Learning to Explore via Meta-Reinforcement Learning",
+            **_arxiv("1803.01118"),
+            "year": "2018",
+        },
+    ),
+    "rothfuss2019promp": (
+        "inproceedings",
+        {
+            "author": "Rothfuss, Jonas and Lee, Dennis and Clavera, Ignasi and Asfour, Tamim and Abbeel, Pieter",
+            "title": "{ProMP}: Proximal Meta-Policy Search",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2019",
         },
     ),
     "duan2016": (

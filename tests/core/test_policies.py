@@ -1,10 +1,10 @@
-"""The squashed normal against what is known of it: densities integrate to one, and entropies are what sampling says."""
+"""Distributions against what is known of them: densities integrate to one, and entropies are what sampling says."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from headstart.core.policies import Squashed
+from headstart.core.policies import Categorical, Gaussian, Squashed
 
 POLICY = Squashed(jnp.array([0.4]), jnp.array([-0.3]))
 
@@ -41,3 +41,21 @@ def test_densities_far_out_stay_finite():
     assert np.isfinite(
         jax.grad(lambda mean: Squashed(mean, far.log_std).sample_and_log_prob(key=jax.random.key(0))[1])(far.mean)
     )
+
+
+def test_how_far_a_distribution_is_from_another():
+    """By hand: ½ ln(½ / ¼) + ½ ln(½ / ¾) for a coin, and for normals log 2 + (1 + 1) / (2 · 4) − ½."""
+    coin = Categorical(jnp.log(jnp.array([0.5, 0.5])))
+    biased = Categorical(jnp.log(jnp.array([0.25, 0.75])))
+    np.testing.assert_allclose(coin.divergence(biased), 0.5 * np.log(2) + 0.5 * np.log(2 / 3), rtol=1e-5)
+    for kind in (Gaussian, Squashed):
+        narrow, wide = kind(jnp.zeros(2), jnp.zeros(2)), kind(jnp.array([1.0, 0.0]), jnp.log(jnp.array([2.0, 1.0])))
+        np.testing.assert_allclose(narrow.divergence(wide), np.log(2) + 2 / 8 - 0.5, rtol=1e-5)
+        assert wide.divergence(wide) == 0
+
+
+def test_what_is_forbidden_to_both_is_no_difference():
+    legal = jnp.array([True, True, False])
+    coin = Categorical(jnp.zeros(3), legal)
+    biased = Categorical(jnp.array([0.0, np.log(3.0), 7.0]), legal)
+    np.testing.assert_allclose(coin.divergence(biased), 0.5 * np.log(2) + 0.5 * np.log(2 / 3), rtol=1e-5)

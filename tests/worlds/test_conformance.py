@@ -14,6 +14,7 @@ from headstart.worlds.boardgames.trials import GameTrials
 from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar, Pendulum
 from headstart.worlds.four_rooms import FourRooms, LavaWorld
 from headstart.worlds.image_maze import ImageMaze
+from headstart.worlds.navigation import Direction, Navigation, SparseCorners
 from headstart.worlds.point import PointGather, TwoRoomMaze
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
 from headstart.worlds.push import Push
@@ -43,6 +44,9 @@ WORLDS = {
     "lava": lambda: LavaWorld("one-hot"),
     "point-gather": PointGather,
     "two-room-maze": TwoRoomMaze,
+    "navigation": Navigation,
+    "sparse-corners": SparseCorners,
+    "direction": Direction,
     "image-maze": ImageMaze,
     "bandit": Bandit,
     "bandit-trials": lambda: Trials(Bandit(3), 10),

@@ -26,12 +26,36 @@ from headstart.errors import UsageError
 
 __all__ = [
     "ActionValues",
+    "Actor",
     "ActorCritic",
     "ActorCritics",
     "RecurrentActorCritic",
     "TwinRecurrentActorCritic",
     "perceptron",
 ]
+
+
+class Actor(AbstractNetwork):
+    """A policy from a perceptron, and no value; remembers nothing.
+
+    **Arguments:**
+
+    - `world`: what is observed, and what can be done.
+    - `width`, `depth`: of the hidden layers.
+    """
+
+    actor: eqx.nn.MLP
+    head: Head
+
+    def __init__(self, world: AbstractWorld | AbstractHost, key: Key, *, width: int = 64, depth: int = 2):
+        self.head = head(world.actions)
+        self.actor = perceptron(_seen(world), self.head.size, width, depth, scale=0.01, key=key)
+
+    def initial(self) -> None:
+        return None
+
+    def __call__(self, percept: Percept, memory: None) -> tuple[Output, None]:
+        return Output(self.head(self.actor(flat((percept.observation, percept.goal))), percept)), None
 
 
 class ActorCritic(AbstractNetwork):

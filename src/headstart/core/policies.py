@@ -6,6 +6,7 @@ Two leaves of one interface, so that no learner asks whether actions are discret
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -33,6 +34,10 @@ class AbstractPolicy(eqx.Module):
     @abc.abstractmethod
     def entropy(self) -> Float[Array, "*batch"]: ...
 
+    @abc.abstractmethod
+    def divergence(self, other: Any) -> Float[Array, "*batch"]:
+        """KL(self ‖ other), of Kullback and Leibler, in nats: how far another one of this kind is from this one."""
+
 
 class Categorical(AbstractPolicy):
     """Discrete actions, from unnormalised `logits` `[*batch, actions]`; illegal actions get probability exactly 0."""
@@ -57,6 +62,9 @@ class Categorical(AbstractPolicy):
     def entropy(self) -> Float[Array, "*batch"]:
         return -jnp.sum(jnp.exp(self.log_probs) * self.log_probs, axis=-1)
 
+    def divergence(self, other: Categorical) -> Float[Array, "*batch"]:
+        return jnp.sum(jnp.exp(self.log_probs) * (self.log_probs - other.log_probs), axis=-1)
+
 
 class Gaussian(AbstractPolicy):
     """Real actions, independent normals: `mean` and `log_std` are `[*batch, size]`."""
@@ -75,6 +83,9 @@ class Gaussian(AbstractPolicy):
 
     def entropy(self) -> Float[Array, "*batch"]:
         return jnp.sum(self.log_std + 0.5 * jnp.log(2 * jnp.pi * jnp.e), axis=-1)
+
+    def divergence(self, other: Gaussian) -> Float[Array, "*batch"]:
+        return _between_normals(self, other)
 
 
 class Squashed(AbstractPolicy):
@@ -112,6 +123,15 @@ class Squashed(AbstractPolicy):
         raw = self.mean[..., None] + jnp.exp(self.log_std)[..., None] * jnp.asarray(nodes, jnp.float32)
         slope = _log_slope(raw) @ jnp.asarray(weights / weights.sum(), jnp.float32)
         return jnp.sum(self.log_std + 0.5 * jnp.log(2 * jnp.pi * jnp.e) + slope, axis=-1)
+
+    def divergence(self, other: Squashed) -> Float[Array, "*batch"]:
+        return _between_normals(self, other)  # what bends both alike moves neither away from the other
+
+
+def _between_normals(one: Gaussian | Squashed, other: Gaussian | Squashed) -> Float[Array, "*batch"]:
+    wider = other.log_std - one.log_std
+    apart = (one.mean - other.mean) * jnp.exp(-other.log_std)
+    return jnp.sum(wider + 0.5 * (jnp.exp(-2.0 * wider) + apart**2 - 1.0), axis=-1)
 
 
 def _log_slope(raw: Array) -> Array:
