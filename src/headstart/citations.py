@@ -544,28 +544,6 @@ ENTRIES: dict[str, Entry] = {
             "year": "2016",
         },
     ),
-    "wang2016": (
-        "article",
-        {
-            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Tirumala, Dhruva and Soyer, Hubert and Leibo, Joel Z. "
-            "and Munos, Rémi and Blundell, Charles and Kumaran, Dharshan and Botvinick, Matt",
-            "title": "Learning to reinforcement learn",
-            **_arxiv("1611.05763"),
-            "year": "2016",
-        },
-    ),
-    "wang2018": (
-        "article",
-        {
-            "author": "Wang, Jane X. and Kurth-Nelson, Zeb and Kumaran, Dharshan and Tirumala, Dhruva and Soyer, "
-            "Hubert and Leibo, Joel Z. and Hassabis, Demis and Botvinick, Matthew",
-            "title": "Prefrontal cortex as a meta-reinforcement learning system",
-            "journal": "Nature Neuroscience",
-            "volume": "21",
-            "pages": "860--868",
-            "year": "2018",
-        },
-    ),
     "behrens2007": (
         "article",
         {
