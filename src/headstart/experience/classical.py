@@ -228,8 +228,8 @@ def bayes_optimal_value(arms: int, pulls: int) -> float:
     """The most that can be earned on average in a `Bandit` with so many arms and pulls: no player earns more.
 
     Exact, by dynamic programming over how often each arm has paid and has not. Arms are alike, so states that differ
-    in their order are one. How many there are is not known before: this is NumPy's work, in seconds up to 2 arms and
-    50 pulls, or any number of arms and 15 pulls.
+    in their order are one. How many there are is not known before: this is NumPy's work, half a second for 2 arms and
+    50 pulls, a fifth of that for 10 arms and 10 pulls, and soon much more for more of both.
 
     **Raises:** `UsageError` for no arms or no pulls.
     """

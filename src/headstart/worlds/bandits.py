@@ -136,13 +136,13 @@ class InformativeBandit(AbstractWorld):
     """Eleven arms: one of ten pays 5, and the eleventh tells which, by paying a tenth of its number. 5 pulls.
 
     Wang and others, section 3.1.3. Who pulls the eleventh arm first gives up a reward now for four of 5: 20.55 in an
-    episode on average, which is the most there is. `Task.parameters` is the good arm, 0 to 9, and pays when its number
-    is n = 1 to 10 is told as n / 10. Seen is 0, always.
+    episode on average, which is the most there is. `Task.parameters` is the good arm, 0 to 9; the message is that plus
+    1, divided by 10. Seen is 0, always.
 
     **Arguments:**
 
     - `pulls`: in an episode, 1 or more.
-    - `otherwise`: what the other nine arms pay. 1.1 in some texts, which no message is then as good as.
+    - `otherwise`: what the other nine arms pay; 1.1 in some texts, which is more than any message.
 
     **Raises:** `UsageError` for no pulls.
     """
