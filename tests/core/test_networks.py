@@ -57,12 +57,13 @@ def test_a_checkpoint_names_the_parts_of_a_recurrent_network_in_this_order():
 
 
 def test_the_beginning_of_a_trial_is_told_apart_from_every_end_inside_it():
-    """`Acted` shows 1 at every moment, and each of its steps ends an episode: what was done tells the first moment."""
+    """`Acted` shows 1 at every moment, and an episode begins at each: what was done tells the first moment of all."""
     world = Trials(Acted(), 3)
     network = RecurrentActorCritic(world, KEY, width=4)
     steps = rollout(world, network, 6, lambda percept, memory, *, key: (Choice(jnp.zeros((), jnp.int32)), memory))
     heard = jax.vmap(partial(hear, world.actions))(jax.tree.map(lambda leaf: leaf[:, 0], steps.percept))
-    beginning, inside = [1, 0, 0, 0, 0], [1, 1, 0, -1, 0]  # seen; action 0, action 1; reward; 0 for an episode's end
+    # Seen, and that an episode begins; action 0, action 1; reward; discount.
+    beginning, inside = [1, 1, 0, 0, 0, 0], [1, 1, 1, 0, -1, 1]
     assert heard.tolist() == [beginning, inside, inside] * 2
 
 
@@ -70,12 +71,13 @@ def test_an_end_inside_a_trial_shows_the_next_beginning_with_what_was_done_last(
     """`Secret` sees 0, then 1: after its second step it waited, action 0 for reward 0, and sees 0 again."""
     world = Trials(Secret(), 2)
     network = RecurrentActorCritic(world, KEY, width=4)
-    act = lambda percept, memory, *, key: (Choice((percept.observation[0] == 0).astype(jnp.int32)), memory)
+    act = lambda percept, memory, *, key: (Choice((percept.observation.observation[0] == 0).astype(jnp.int32)), memory)
     steps = rollout(world, network, 4, act)
     heard = jax.vmap(partial(hear, world.actions))(jax.tree.map(lambda leaf: leaf[:, 0], steps.percept))
     earned = float(steps.reward[0, 0])
     assert abs(earned) == 1
-    assert heard.tolist() == [[0, 0, 0, 0, 0], [1, 0, 1, earned, 1], [0, 1, 0, 0, 0], [1, 0, 1, earned, 1]]
+    chosen = [1, 0, 0, 1, earned, 1]
+    assert heard.tolist() == [[0, 1, 0, 0, 0, 0], chosen, [0, 1, 1, 0, 0, 1], chosen]
 
 
 @pytest.mark.parametrize("make", NETWORKS)
@@ -94,8 +96,9 @@ def test_a_segment_at_once_is_moment_after_moment(make, world):
 
 
 def test_twins_share_nothing():
-    network = TwinRecurrentActorCritic(Secret(), KEY, width=8)
-    steps = rollout(Trials(Secret(), 2), network, 4)
+    world = Trials(Secret(), 2)
+    network = TwinRecurrentActorCritic(world, KEY, width=8)
+    steps = rollout(world, network, 4)
     percepts = jax.tree.map(lambda leaf: leaf[:, 0], steps.percept)
     moves = lambda part: any(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(part))
 
