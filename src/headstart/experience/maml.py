@@ -220,13 +220,12 @@ class MAML(AbstractProcess):
             return tuple(inner), outer, spread, finite
 
         inner, outer, spread, finite = jax.vmap(one)(tasks, jax.random.split(key, self.tasks))
-        before, after = jax.vmap(returns)(inner[0]), jax.vmap(returns)(outer)
+        before, after = jax.vmap(_returns)(inner[0]), jax.vmap(_returns)(outer)
         # Other tasks tell what to expect, as they do not depend on how this one was explored; and like the gain, the
         # credit is per step and in units of the advantages' spread.
-        rest = self.tasks / max(self.tasks - 1, 1)
+        others = (jnp.sum(after) - after) / max(self.tasks - 1, 1)
         steps = jnp.sum(outer.notes["counts"], axis=(1, 2)) / self.lanes
-        worth = rest * (after - jnp.mean(after)) / (spread * steps) if self.tasks > 1 else after / (spread * steps)
-        problem = MetaProblem(self.inner, inner, outer, worth, self.credit)
+        problem = MetaProblem(self.inner, inner, outer, (after - others) / (spread * steps), self.credit)
         return problem, {"episode/return": jnp.mean(after), "episode/return_before": jnp.mean(before)}, finite
 
     def explore(self, network: AbstractNetwork, task: Task, *, key: Key) -> tuple[Rollout, Float[Array, ""]]:
@@ -268,22 +267,21 @@ class MAML(AbstractProcess):
 @eqx.filter_jit
 def _adapt(process: MAML, network: AbstractNetwork, tasks: Task, steps: int, key: Key):
     rates = jnp.where(jnp.arange(steps + 1) == 0, 1.0, HALVED)
-    arrays, rest = eqx.partition(network, eqx.is_array)
 
     def one(task: Task, key: Key):
         def point(network, drawn):
             rate, key = drawn
             rollout, _ = process.explore(network, task, key=key)
-            return process.inner(network, rollout, rate), (eqx.filter(network, eqx.is_array), returns(rollout))
+            return process.inner(network, rollout, rate), (eqx.filter(network, eqx.is_array), _returns(rollout))
 
-        return scan(point, eqx.combine(arrays, rest), (rates, jax.random.split(key, steps + 1)))[1]
+        return scan(point, network, (rates, jax.random.split(key, steps + 1)))[1]
 
     count = jax.tree.leaves(tasks)[0].shape[0]
     networks, found = jax.vmap(one)(tasks, jax.random.split(key, count))
-    return eqx.combine(networks, rest), found
+    return eqx.combine(networks, eqx.filter(network, eqx.is_array, inverse=True)), found
 
 
-def returns(rollout: Rollout) -> Float[Array, ""]:
+def _returns(rollout: Rollout) -> Float[Array, ""]:
     """The mean return of the trajectories of a judged rollout `[T, B]`, undiscounted."""
     return jnp.mean(jnp.sum(rollout.reward * rollout.notes["counts"], axis=0))
 
@@ -301,13 +299,13 @@ def judged(rollout: Rollout, discount: float, trace: float) -> tuple[Rollout, Fl
     """
     ended = jnp.cumsum(rollout.last, axis=0)
     counts = (ended - rollout.last == 0).astype(jnp.float32)
-    lanes = jax.vmap(partial(generalised_advantages, trace=trace), in_axes=(1, 1, 1, 1, 1), out_axes=1)
-    reward, gamma = rollout.reward * counts, jnp.full_like(rollout.reward, discount)
-    nothing = jnp.zeros_like(reward)
-    following = jax.vmap(partial(generalised_advantages, trace=1.0), in_axes=(1, 1, 1, 1, 1), out_axes=1)
-    value = _fitted(_features(rollout), following(reward, gamma, rollout.last, nothing, nothing), counts)
+    reward = rollout.reward * counts
+    gamma, nothing = jnp.full_like(reward, discount), jnp.zeros_like(reward)
+    above = lambda trace: jax.vmap(partial(generalised_advantages, trace=trace), in_axes=1, out_axes=1)
+    # Above a value of nothing, and with λ = 1, advantages are returns.
+    value = _fitted(_features(rollout), above(1.0)(reward, gamma, rollout.last, nothing, nothing), counts)
     after = jnp.concatenate([value[1:], nothing[:1]]) * (1.0 - rollout.last)
-    advantage = lanes(reward, gamma, rollout.last, value, after)
+    advantage = above(trace)(reward, gamma, rollout.last, value, after)
     notes = rollout.notes | {"counts": counts}
     rollout = eqx.tree_at(lambda rollout: rollout.notes, rollout, notes)
     centred = (advantage - average(advantage, rollout)) * counts
