@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from headstart.core.optimise import clipped_adam, descend, learns, prepare
+from headstart.core.optimise import clipped_adam, clipped_rmsprop, descend, learns, prepare
 from headstart.core.types import Frozen
 
 RATE, CLIP, DECAY = 1e-2, 0.5, 1e-3
@@ -78,3 +78,13 @@ def test_what_is_not_finite_moves_nothing():
     assert not bool(descent.made)
     assert eqx.tree_equal(after, parts)
     assert eqx.tree_equal(fresh, states)
+
+
+def test_rmsprop_divides_by_the_size_of_gradients_as_it_was_lately():
+    """Gradients of (3, 4), whose norm is cut to 1, and then of (0.6, 0), with α = ¾ and ε = 0.01."""
+    optimiser = clipped_rmsprop(0.1, 1.0, decay=0.75, eps=0.01)
+    state, square = optimiser.init(jnp.zeros(2)), np.zeros(2)
+    for gradient, cut in (([3.0, 4.0], [0.6, 0.8]), ([0.6, 0.0], [0.6, 0.0])):
+        update, state = optimiser.update(jnp.array(gradient), state)
+        square = 0.75 * square + 0.25 * np.square(cut)
+        np.testing.assert_allclose(update, -0.1 * np.array(cut) / np.sqrt(square + 0.01), rtol=1e-5)
