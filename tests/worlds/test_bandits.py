@@ -48,7 +48,7 @@ def test_a_trial_is_as_many_pulls_as_the_wrapper_says():
     for arm in (0, 1, 1):
         state, outcome = world.step(state, task, jnp.array(arm), key=jax.random.key(0))
         heard.append((float(outcome.reward), float(outcome.discount), bool(outcome.last)))
-    assert heard == [(0, 0, False), (1, 0, False), (1, 0, True)]
+    assert heard == [(0, 1, False), (1, 1, False), (1, 0, True)]
 
 
 def test_what_one_of_two_dependent_arms_lacks_the_other_has():
