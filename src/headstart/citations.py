@@ -50,7 +50,6 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "pointgather-goals": GOALS + PPO + ("pathak2017", "duan2016benchmark") + SCORES,
     "perceptual_reward": PERCEPTUAL + DQN + SCORES,
     "bandit-rl2": RL2 + PPO + SCORES,
-    "mdp-rl2": RL2 + PPO + SCORES,
     "rl2": RL2 + PPO + CLASSICAL + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,

@@ -41,7 +41,6 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "fourrooms-uvfa": goals.fourrooms_uvfa,
     "pointgather-goals": goals.pointgather_goals,
     "bandit-rl2": experience.bandit_rl2,
-    "mdp-rl2": experience.mdp_rl2,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

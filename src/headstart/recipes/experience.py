@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from headstart.core.process import Online
     from headstart.core.world import AbstractWorld
 
-__all__ = ["bandit_rl2", "mdp_rl2", "trying"]
+__all__ = ["bandit_rl2", "trying"]
 
 
 def bandit_rl2(iterations: int = 300) -> Recipe:
@@ -24,19 +24,6 @@ def bandit_rl2(iterations: int = 300) -> Recipe:
     from headstart.worlds.bandits import Bandit
 
     return _judged(trying(Trials(Bandit(5), 10), 10, iterations), iterations)
-
-
-def mdp_rl2(iterations: int = 600) -> Recipe:
-    """A recurrent network that has met many small worlds finds its way in a new one within 10 episodes.
-
-    RL² (Duan and others, 2016), in tabular worlds of 10 states. Who knows such a world earns 219 in 100 steps, who
-    does anything 100, and RL² has 156 in the paper.
-    """
-    from headstart.core.wrappers import Trials
-    from headstart.worlds.tabular import TabularMDP
-
-    world = TabularMDP()
-    return _judged(trying(Trials(world, 10), 10 * world.horizon, iterations, lanes=512, width=128), iterations)
 
 
 def trying(world: AbstractWorld, length: int, iterations: int, *, lanes: int = 1_024, width: int = 64) -> Online:
