@@ -39,8 +39,8 @@ def trying(world: AbstractWorld, length: int, iterations: int, *, lanes: int = 1
 
     learner = PPO(discount=0.99, trace=0.3, entropy_weight=0.0)
     rate = optax.linear_schedule(2e-3, 0.0, iterations * learner.epochs * learner.minibatches)
-    network = partial(TwinRecurrentActorCritic, world, width=width)
-    return Online(world, network, PPO(discount=0.99, trace=0.3, entropy_weight=0.0, learning_rate=rate), lanes, length)
+    learner = dataclasses.replace(learner, learning_rate=rate)
+    return Online(world, partial(TwinRecurrentActorCritic, world, width=width), learner, lanes, length)
 
 
 def _judged(process: Online, iterations: int) -> Recipe:
