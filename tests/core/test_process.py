@@ -6,7 +6,7 @@ import pytest
 
 from counting import Counting, Rememberer
 from headstart.core.learner import AbstractLearner
-from headstart.core.process import AbstractProcess, Online, Tally, train
+from headstart.core.process import AbstractProcess, Online, Tally, train, train_at_once
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Percept, Step
 from headstart.core.wrappers import TimeLimit
@@ -56,6 +56,11 @@ def test_an_iteration_draws_from_the_seed_and_its_number_alone():
     assert run(Draws(), 7, state=jnp.array(0.25), done=4)[1] == drawn[4:]
     before = train(Draws(), 4, key=jax.random.key(0))
     assert run(Draws(), 7, state=before, done=4)[0] == state
+
+
+def test_training_at_once_ends_where_training_in_chunks_does_and_may_be_mapped_over_seeds():
+    many = jax.vmap(lambda seed: train_at_once(Draws(), 7, key=jax.random.key(seed)))(jnp.arange(2))
+    np.testing.assert_allclose(many, [run(Draws(), 7)[0], run(Draws(), 7, seed=1)[0]], rtol=1e-5)
 
 
 class CountState(eqx.Module):

@@ -78,7 +78,7 @@ def test_too_little_earned_in_100_pulls_fails_by_either_measure():
 
 
 def test_there_is_a_pupil_for_each_arm_and_each_update_sees_whole_trials():
-    found = {name: process for family in FAMILIES for name, process in pupils(family).items()}
+    found = {name: pupil.process for family in FAMILIES for name, pupil in pupils(family).items()}
     assert found.keys() == {name for name in HOPED if name.endswith(("RL²", UNHEARD, ANOTHER))}
     for name, process in found.items():
         family = FAMILIES[name.split(",")[0]]
@@ -134,7 +134,7 @@ def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     run = lambda: rl2.run(quick=True, seeds=2, directory=tmp_path, observer=Quiet())
     found = run()
     hoped = {name for name in HOPED if name.startswith("10 pulls")}
-    assert found.arms.keys() >= hoped | {"MDP, RL²", f"MDP, {BLANKED}", "MDP, posterior sampling, prior mean 0"}
+    assert found.arms.keys() >= hoped | {"MDP, RL²", "MDP, posterior sampling, prior mean 0"}
     assert all(np.shape(arm.scores) == (2, 1) for arm in found.arms.values())
     monkeypatch.setattr(rl2, "learn", lambda *arguments: pytest.fail("this was measured before"))
     monkeypatch.setattr(rl2, "play", lambda *arguments: pytest.fail("this was measured before"))

@@ -23,7 +23,7 @@ from headstart.core.scan import scan
 from headstart.core.types import Key, Metrics, Rollout
 from headstart.core.world import AbstractWorld
 
-__all__ = ["AbstractProcess", "Online", "OnlineState", "ProcessState", "Tally", "train"]
+__all__ = ["AbstractProcess", "Online", "OnlineState", "ProcessState", "Tally", "train", "train_at_once"]
 
 ProcessState = Any  # a named Module of each process's own
 
@@ -171,6 +171,16 @@ def train(
         if after is not None:
             after(done, state, jax.device_get(metrics))
     return state
+
+
+def train_at_once(process: AbstractProcess, iterations: int, *, key: Key) -> ProcessState:
+    """`train` as one pure function of its key, which may be compiled, and mapped over seeds; nothing is heard of it.
+
+    The process must be one that compiles. It ends where `train` ends with the same key.
+    """
+    init_key, step_key = jax.random.split(key)
+    step = lambda state, index: (process.step(state, key=jax.random.fold_in(step_key, index))[0], None)
+    return scan(step, _strongly_typed(process.init(key=init_key)), jnp.arange(iterations))[0]
 
 
 def _strongly_typed(state: ProcessState) -> ProcessState:

@@ -8,7 +8,6 @@ within a trial learns to learn. This is how such an agent is judged.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from headstart.core.collect import Lanes, begin, collect
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.process import Online
-from headstart.core.types import Choice, Key, Percept, Rollout
+from headstart.core.types import Choice, Key, Percept, Step
 from headstart.core.wrappers import Trials
 from headstart.errors import BadData
 from headstart.evaluation import Curve
@@ -30,7 +29,6 @@ from headstart.report import Report
 
 __all__ = ["evaluate", "played"]
 
-STRETCH = 64  # steps between two looks at whether all trials are over
 ENDLESS = 100_000  # steps without an end
 GROUPS = 16  # of trials, whose means an interval is of
 
@@ -78,25 +76,37 @@ def played(
 
     **Raises:** `BadData` if a trial has no end in 100,000 steps.
     """
+    found, endless = _play(trials, network, count, ENDLESS, key)
+    if bool(endless):
+        raise BadData(f"a trial has no end in {ENDLESS:,} steps; wrap the world of its episodes in a time limit.")
+    return np.asarray(found)
+
+
+@eqx.filter_jit
+def _play(
+    trials: Trials, network: AbstractNetwork, count: int, most: int, key: Key
+) -> tuple[Float[Array, "{count} {trials.episodes}"], Bool[Array, ""]]:
+    """The returns, and whether some trial was still going on after as many steps as there may be."""
     begin_key, act_key = jax.random.split(key)
 
     def act(percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
         output, memory = network(percept, memory)
         return Choice(output.policy.sample(key=key)), memory
 
-    @eqx.filter_jit
-    def stretch(lanes: Lanes, so_far: _Earned, index: Array) -> tuple[Lanes, _Earned]:
-        lanes, steps = collect(trials, network, act, lanes, STRETCH, key=jax.random.fold_in(act_key, index))
-        return lanes, so_far.count(steps)
+    def goes_on(carry: tuple[Lanes, _Earned, Array]) -> Array:
+        _, earned, index = carry
+        return ~jnp.all(earned.over) & (index < most)
 
-    lanes = eqx.filter_jit(partial(begin, trials, network, count))(key=begin_key)
+    def step(carry: tuple[Lanes, _Earned, Array]) -> tuple[Lanes, _Earned, Array]:
+        lanes, earned, index = carry
+        lanes, steps = collect(trials, network, act, lanes, 1, key=jax.random.fold_in(act_key, index))
+        return lanes, earned.count(jax.tree.map(lambda leaf: leaf[0], steps)), index + 1
+
+    lanes = begin(trials, network, count, key=begin_key)
     # No lane is in an episode yet: the flag of its first moment brings it into number 0.
-    so_far = _Earned(jnp.zeros((count, trials.episodes)), jnp.full(count, -1), jnp.zeros(count, bool))
-    for index in range(-(-ENDLESS // STRETCH)):
-        lanes, so_far = stretch(lanes, so_far, jnp.asarray(index))
-        if bool(jnp.all(so_far.over)):
-            return np.asarray(so_far.returns)
-    raise BadData(f"a trial has no end in {ENDLESS:,} steps; wrap the world of its episodes in a time limit.")
+    earned = _Earned(jnp.zeros((count, trials.episodes)), jnp.full(count, -1), jnp.zeros(count, bool))
+    _, earned, _ = jax.lax.while_loop(goes_on, step, (lanes, earned, jnp.zeros((), jnp.int32)))
+    return earned.returns, ~jnp.all(earned.over)
 
 
 class _Earned(eqx.Module):
@@ -106,15 +116,11 @@ class _Earned(eqx.Module):
     number: Int[Array, "lanes"]
     over: Bool[Array, "lanes"]
 
-    def count(self, steps: Rollout) -> _Earned:
-        def moment(earned: _Earned, step: tuple[Array, Array, Array]) -> tuple[_Earned, None]:
-            reward, begins, last = step
-            number = earned.number + begins.astype(jnp.int32)
-            here = jax.nn.one_hot(number, earned.returns.shape[1])
-            returns = earned.returns + here * jnp.where(earned.over, 0.0, reward)[:, None]
-            return _Earned(returns, number, earned.over | last), None
-
-        return jax.lax.scan(moment, self, (steps.reward, steps.percept.observation.begins, steps.last))[0]
+    def count(self, step: Step) -> _Earned:
+        number = self.number + step.percept.observation.begins.astype(jnp.int32)
+        here = jax.nn.one_hot(number, self.returns.shape[1])
+        returns = self.returns + here * jnp.where(self.over, 0.0, step.reward)[:, None]
+        return _Earned(returns, number, self.over | step.last)
 
 
 def _grouped(returns: Float[np.ndarray, "trials episodes"]) -> Float[np.ndarray, "groups 1 episodes"]:

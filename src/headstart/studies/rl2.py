@@ -30,17 +30,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
 from headstart.configuration import configuration
-from headstart.core.collect import begin, collect
 from headstart.core.network import AbstractNetwork, Memory
-from headstart.core.process import Online
-from headstart.core.scan import scan
-from headstart.core.types import Choice, Key, Outcome, Output, Percept, Task
+from headstart.core.process import Online, train_at_once
+from headstart.core.types import Key, Outcome, Output, Percept, Task
 from headstart.core.world import AbstractWorld
 from headstart.core.wrappers import Counted, Sight, Trials
 from headstart.experience import classical
+from headstart.experience.trials import played
 from headstart.progress import AbstractObserver
 from headstart.recipes.experience import trying
 from headstart.studies.book import Book, Scores
@@ -105,6 +104,14 @@ class Unrelated(Trials):
 
 
 @dataclass(frozen=True)
+class Pupil:
+    """What is trained, and the trials that it is judged by, of each arm that it is."""
+
+    process: Online
+    judged: Mapping[str, Trials]
+
+
+@dataclass(frozen=True)
 class Family:
     """Tasks of one kind: their world, the steps of an episode, the episodes of a trial, and how they are trained in.
 
@@ -125,16 +132,21 @@ class Family:
         return self.horizon * self.episodes
 
     @property
+    def iterations(self) -> int:
+        return self.steps // (self.lanes * self.length)
+
+    @property
     def hopeless(self) -> float:
         """What a control may earn."""
         return self.anything + FAILED * (self.best - self.anything)
 
-    def process(self, trials: type[Trials] = Trials, network: Callable[..., Any] = lambda inner: inner) -> Online:
-        """What is trained in trials of this family, with a network around the network."""
-        iterations = self.steps // (self.lanes * self.length)
+    def pupil(
+        self, name: str, trials: type[Trials] = Trials, around: Callable[..., Any] = lambda inner: inner
+    ) -> Pupil:
+        """Who is trained in trials of this family, with something around the network."""
         whole = trials(self.world, self.episodes)
-        process = trying(whole, self.length, iterations, lanes=self.lanes, width=self.width)
-        return replace(process, network=lambda key: network(process.network(key)))
+        plain = trying(whole, self.length, self.iterations, lanes=self.lanes, width=self.width)
+        return Pupil(replace(plain, network=lambda key: around(plain.network(key))), {name: whole})
 
 
 FAMILIES = {
@@ -156,22 +168,27 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
 
     for family, each in FAMILIES.items():
         measure(f"{family}, classical", (TASKS, repr(each.world)), partial(play, family, seeds))
-        for name, process in pupils(family).items():
+        for name, pupil in pupils(family).items():
             observer.say(f"{name}: {each.steps:,} steps from each of {seeds} seeds ...")
-            about = (each.steps, TRIALS, configuration(process))
-            measure(name, about, partial(learn, name, each, process, seeds))
+            about = (each.steps, TRIALS, sorted(pupil.judged), configuration(pupil.process))
+            measure(name, about, partial(learn, pupil, each, seeds))
     arms = arms_of(scores)
     return conclude("rl2", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
 
 
-def pupils(family: str) -> dict[str, Online]:
-    """What is trained in a family, by name."""
+def pupils(family: str) -> dict[str, Pupil]:
+    """Who is trained in a family, by name."""
     each = FAMILIES[family]
-    found = {f"{family}, RL²": each.process()}
-    if family in CONTROLLED:
-        found[f"{family}, rewards not heard"] = each.process(network=Deaf)
-        found[f"{family}, another task each episode"] = each.process(trials=Unrelated)
-    return found
+    able, deaf, unrelated = (f"{family}, {name}" for name in ("RL²", "rewards not heard", "another task each episode"))
+    pupil = each.pupil(able)
+    if family not in CONTROLLED:
+        return {able: pupil}
+    forgetful = {f"{family}, memory blanked each episode": Trials(each.world, 1)}
+    return {
+        able: replace(pupil, judged={**pupil.judged, **forgetful}),
+        deaf: each.pupil(deaf, around=Deaf),
+        unrelated: each.pupil(unrelated, trials=Unrelated),
+    }
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
@@ -205,50 +222,17 @@ def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
     )
 
 
-def learn(name: str, family: Family, process: Online, seeds: int) -> Scores:
-    """The scores of each seed after training, and with its memory blanked each episode. The seeds learn in turn."""
-    iterations = family.steps // (family.lanes * family.length)
-
-    @eqx.filter_jit
-    def learned(key: Key) -> AbstractNetwork:
-        init_key, step_key = jax.random.split(key)
-        step = lambda state, index: (process.step(state, key=jax.random.fold_in(step_key, index))[0], None)
-        return scan(step, process.init(key=init_key), jnp.arange(iterations))[0].learner.network
-
-    single = type(process.world)(family.world, 1)
-    whole = eqx.filter_jit(partial(earned, process.world, family.length))
-    blanked = eqx.filter_jit(partial(earned, single, family.horizon))
-    scores: Scores = {name: []}
-    plain = name.endswith("RL²")
-    forgetful = name.replace("RL²", "memory blanked each episode")
-    if plain:
-        scores[forgetful] = []
+def learn(pupil: Pupil, family: Family, seeds: int) -> Scores:
+    """The mean return of a trial after training, wherever the pupil is judged. The seeds learn in turn."""
+    learned = eqx.filter_jit(lambda key: train_at_once(pupil.process, family.iterations, key=key).learner.network)
+    scores: Scores = {name: [] for name in pupil.judged}
     for seed in range(seeds):
         train_key, judge_key = jax.random.split(jax.random.key(seed))
         network = learned(train_key)
-        scores[name].append(float(whole(network, judge_key)))
-        if plain:
-            scores[forgetful].append(family.episodes * float(blanked(network, judge_key)))
+        for name, trials in pupil.judged.items():
+            episode = played(trials, network, TRIALS, key=judge_key).mean()
+            scores[name].append(family.episodes * float(episode))
     return scores
-
-
-def earned(world: AbstractWorld, length: int, network: AbstractNetwork, key: Key) -> Float[Array, ""]:
-    """The mean return of trials of `length` steps, of which each lane plays one."""
-
-    def act(percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
-        output, memory = network(percept, memory)
-        return Choice(output.policy.sample(key=key)), memory
-
-    begin_key, act_key = jax.random.split(key)
-    lanes = begin(world, network, TRIALS, key=begin_key)
-    step = lambda lanes, key: _earned(collect(world, network, act, lanes, 1, key=key))
-    _, rewards = scan(step, lanes, jax.random.split(act_key, length))  # nothing else of so many trials is kept
-    return jnp.mean(jnp.sum(rewards, axis=0))
-
-
-def _earned(collected):
-    lanes, steps = collected
-    return lanes, steps.reward[0]
 
 
 def play(family: str, seeds: int) -> Scores:
