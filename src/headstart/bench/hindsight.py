@@ -23,9 +23,10 @@ import equinox as eqx
 import jax
 
 from headstart import recipes
-from headstart.bench.comparison import Comparison, Pair, in_turn
+from headstart.bench.comparison import Comparison, Limit, Pair, in_turn
 from headstart.bench.peers import ROBOTS, PeerFailed, ask_once, environment, talk
-from headstart.core.hosted import Hosted
+from headstart.bench.timing import matmul_limit
+from headstart.core.hosted import Hosted, survey
 from headstart.core.networks import ActionValues
 from headstart.core.process import Online
 from headstart.core.scan import scan
@@ -39,7 +40,8 @@ from headstart.worlds.bit_flipping import BitFlipping
 __all__ = ["compare"]
 
 SUCCESS, MOST, EPISODES = 0.95, 30_000, 20  # of episodes; steps after which a seed has failed
-PAIRS, THREADS, BITS = 3, 2, 15
+PAIRS, THREADS, BITS, WIDTH = 3, 2, 15, 256
+ALONE = 200  # steps of each robot without an agent
 ZOO = {"batch_size": 256, "gamma": 0.95, "learning_rate": 1e-3, "learning_starts": 1_000, "buffer_size": 1_000_000}
 
 
@@ -47,28 +49,49 @@ def compare(*, observer: AbstractObserver, quick: bool) -> list[Comparison]:
     """Against stable-baselines3: throughput twice, then seconds and steps to success."""
     settings = {"learning_rate": 1e-3, "buffer_size": 100_000}
     sac = {"bits": 0, "widths": [64, 64], "settings": settings | {"batch_size": 256, "gamma": 0.95}}
-    dqn = {"bits": BITS, "widths": [256], "settings": settings | {"batch_size": 240, "gamma": 0.93}}
+    dqn = {"bits": BITS, "widths": [WIDTH], "settings": settings | {"batch_size": 240, "gamma": 0.93}}
     return [
-        _throughput("fetchreach", "FetchReach", robots, 400, sac, 1_000, observer=observer, quick=quick),
-        _throughput("bits", "15 bits", bits, 240, dqn, 2_000, observer=observer, quick=quick),
+        _throughput("fetchreach", "FetchReach", robots, 400, sac, 1_000, stepping, observer=observer, quick=quick),
+        _throughput("bits", "15 bits", bits, 240, dqn, 2_000, products, observer=observer, quick=quick),
         *_until_success(observer=observer, quick=quick),
     ]
 
 
 def robots() -> Callable[[], Any]:
     """400 steps of eight robots, and 400 gradient steps of 250."""
-    process = recipes.find("fetchreach-hindsight").process
-    assert isinstance(process, Hosted)
+    process = _robots()
     assert isinstance(process.learner, SAC)
     learner = replace(process.learner, batch=40, minibatches=8, updates=400, capacity=100_000, warmup=200)
     return _stepped(replace(process, learner=learner))
+
+
+def _robots() -> Hosted:
+    process = recipes.find("fetchreach-hindsight").process
+    assert isinstance(process, Hosted)
+    return process
 
 
 def bits() -> Callable[[], Any]:
     """240 steps of sixteen rows, and 240 gradient steps of sixteen segments of 15."""
     world = BitFlipping(BITS)
     learner = DQN(source=Hindsight(world), discount=0.93, segment=BITS, batch=16, updates=240, warmup=200)
-    return _stepped(Online(world, partial(ActionValues, world, width=256, depth=1), learner, lanes=16, length=BITS))
+    return _stepped(Online(world, partial(ActionValues, world, width=WIDTH, depth=1), learner, lanes=16, length=BITS))
+
+
+def stepping() -> Limit:
+    """What the robots themselves allow: random actions, and nobody who learns."""
+    host = _robots().host
+    survey(host, 10)  # starts the environments
+    begun = time.perf_counter()
+    survey(host, ALONE)
+    alone = ALONE * host.lanes / (time.perf_counter() - begun)
+    return Limit(alone, f"eight robots that nobody teaches make {alone:,.0f} random steps/s side by side")
+
+
+def products() -> Limit:
+    """What the matrix products of a gradient step allow: three looks at the batch, of which one is learned from."""
+    look = 2 * WIDTH * (2 * BITS + BITS)
+    return matmul_limit(5 * 240 * look, "step with its gradient step")
 
 
 def _stepped(process: Any) -> Callable[[], Any]:
@@ -98,11 +121,12 @@ def _throughput(
     steps: int,
     theirs: dict[str, Any],
     many: int,
+    limit: Callable[[], Limit],
     *,
     observer: AbstractObserver,
     quick: bool,
 ) -> Comparison:
-    """Steps per second: `steps` of ours in an iteration, and `many` of theirs in a measurement."""
+    """Steps per second: `steps` of ours in an iteration, and `many` of theirs in a measurement; and the `limit`."""
     what = f"hindsight on {title}, a gradient step for each step"
     comparison = Comparison(f"hindsight-{name}", what, "steps/s", ROBOTS.name, None, quick=quick)
     observer.say(f"{comparison.name}: starting ...")
@@ -119,7 +143,7 @@ def _throughput(
         settings = theirs | {"steps": 100 if quick else many, "threads": THREADS}
         with talk(ROBOTS.name, python, "sb3_hindsight", **settings) as peer:
             pairs = in_turn(rate, lambda: peer.ask()["rate"], 1 if quick else PAIRS, observer=observer)
-            return replace(comparison, pairs=pairs, versions=peer.versions)
+            return replace(comparison, pairs=pairs, limit=limit(), versions=peer.versions)
     except HeadstartError as error:
         return comparison.unmeasured(str(error))
 

@@ -48,3 +48,15 @@ def test_random_games_end_with_the_movers_reward_and_a_turned_sign(name, moves):
 def test_an_unknown_game_is_named():
     with pytest.raises(UsageError, match="connect_four"):
         pgx_world("connect_five")
+
+
+@pytest.mark.parametrize("name", ["connect_four", "minatar-breakout"])
+def test_a_state_keeps_nothing_of_what_was_seen_so_that_a_search_need_not(name):
+    world = pgx_world(name)
+    state, observation = jax.eval_shape(lambda key: world.reset(Task(), key=key), jax.random.key(0))
+    assert observation.shape not in {leaf.shape for leaf in jax.tree.leaves(state)}
+    after, outcome = jax.eval_shape(
+        lambda state, key: world.step(state, Task(), jnp.zeros((), jnp.int32), key=key), state, jax.random.key(1)
+    )
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+    assert outcome.observation.shape == observation.shape

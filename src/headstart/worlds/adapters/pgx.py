@@ -47,11 +47,11 @@ class PgxSolo(AbstractWorld):
 
     def reset(self, task: Task, *, key: Key) -> tuple[Any, PyTree[Array]]:
         state = self.game.init(key)
-        return state, state.observation
+        return _unseen(state), state.observation
 
     def step(self, state: Any, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Any, Outcome]:
         following = self.game.step(state, action, key)
-        return following, Outcome(
+        return _unseen(following), Outcome(
             observation=following.observation,
             reward=following.rewards[state.current_player].astype(jnp.float32),
             discount=self._discount(state, following),
@@ -74,7 +74,7 @@ class PgxGame(PgxSolo, AbstractTwoPlayerWorld):
     def reset(self, task: Task, *, key: Key) -> tuple[Any, PyTree[Array]]:
         # pgx draws which of its players begins; the one who does is our player 0, and is kept beside the state.
         state = self.game.init(key)
-        return (state, state.current_player), state.observation
+        return (_unseen(state), state.current_player), state.observation
 
     def step(self, state: Any, task: Task, action: PyTree[Array], *, key: Key) -> tuple[Any, Outcome]:
         inner, began = state
@@ -91,3 +91,8 @@ class PgxGame(PgxSolo, AbstractTwoPlayerWorld):
     def _discount(self, state: Any, following: Any) -> Array:
         passes = jnp.where(following.current_player == state.current_player, 1.0, -1.0)
         return jnp.where(following.terminated, 0.0, passes)
+
+
+def _unseen(state: Any) -> Any:
+    """The state without what is seen of it: up to three quarters of what a search would keep for every node."""
+    return state.replace(observation=None)
