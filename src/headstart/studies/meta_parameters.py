@@ -8,9 +8,11 @@ last 5,000 of 30,000 steps. A score is the share of agents that do, with Wilson'
 Starts, all with a learning rate of 0.1 (the paper's 0 has no finite b): two that do not solve a ring of 4 states if
 left alone, one that does, and two on a ring of 10.
 
-Controls that must fail: meta-parameters that stay as they were; noise, and nothing learned from it (μ = 0); noise that
-is another agent's when b is moved (σ permuted); and normal noise of the same mean square in place of r̄ − r̿, drawn
-anew in each step.
+Controls that must fail: meta-parameters that stay as they were; noise, and nothing learned from it (μ = 0); σ permuted
+between agents before each update; the σ of one and the same other agent; and normal noise of the same mean square in
+place of r̄ − r̿, drawn anew in each step. **Another's noise** is the hardest of them. Permuted noise and a white signal
+change sign from step to step, so that b hardly moves. Another's noise stays for 100 steps, as one's own does, and b moves
+as far as with the rule, but anywhere: that is search at random, which finds something now and then.
 
 **What was to be expected.** The paper shows single runs. Its replication by Sarazin, Khamassi, Rano and Girard (300
 runs for each start) found that success hangs on the start, falls with the number of states, and that nothing is solved
@@ -81,7 +83,16 @@ ACROSS = "agents"
 
 
 class Permuted(MetaParameters):
-    """A control: each base learns from the noise of another agent."""
+    """A control: before each update, the noises of all agents are permuted among them."""
+
+    def signal(self, difference: Float[Array, ""], noise: Float[Array, "tuned"], *, key: Key) -> Float[Array, "tuned"]:
+        order = jnp.argsort(jax.lax.all_gather(jax.random.uniform(key), ACROSS))
+        noises = jax.lax.all_gather(noise, ACROSS)
+        return difference * noises[order[jax.lax.axis_index(ACROSS)]]
+
+
+class Others(MetaParameters):
+    """A control: each b learns from the noise of another agent, which is the same one for ever."""
 
     def signal(self, difference: Float[Array, ""], noise: Float[Array, "tuned"], *, key: Key) -> Float[Array, "tuned"]:
         count = jax.lax.psum(1, ACROSS)
@@ -103,6 +114,7 @@ PLAYERS: dict[str, tuple[type[MetaParameters], float, float]] = {  # with μ and
     "fixed": (MetaParameters, 0.0, 0.0),
     "noise alone": (MetaParameters, 0.0, 1.0),
     "permuted noise": (Permuted, 0.2, 1.0),
+    "another's noise": (Others, 0.2, 1.0),
     "white signal": (White, 0.2, 1.0),
 }
 

@@ -73,7 +73,7 @@ class Ring(AbstractWorld):
         return abs(self.large - (self.states - 1) * self.small) / self.states
 
     def task(self, *, key: Key) -> Task:
-        return Task(parameters=jnp.full((), self.large))
+        return Task(parameters=jnp.full((), self.large, jnp.float32))
 
     def reset(self, task: Task, *, key: Key) -> tuple[Int[Array, ""], Float[Array, "states"]]:
         place = jnp.full((), self.states // 2, jnp.int32)
