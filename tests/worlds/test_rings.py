@@ -63,7 +63,7 @@ def test_where_the_large_reward_is_small_it_pays_to_go_the_other_way():
 
 @pytest.mark.parametrize("ring", [Ring(4), Ring(5, 2.0), Ring(5, 4.0), Ring(3, 1.0, 0.5)])
 def test_no_policy_earns_more(ring):
-    """All that choose by the state alone, one of which is always among the best, from every state, until they repeat."""
+    """Of all policies that choose by the state alone, one of which is always among the best, until they repeat."""
 
     def earned(policy, place):
         task, state, seen, total = Task(parameters=jnp.array(ring.large)), place, {}, [0.0]

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -213,6 +214,6 @@ class MetaParameters(AbstractLearner):
         return values | {"meta/recent": state.recent, "meta/usual": state.usual}
 
 
-def _known(number: Number) -> bool:
+def _known(number: Any) -> bool:
     """Whether it can be looked at: within `jit` or `vmap` it cannot."""
     return not isinstance(number, jax.core.Tracer)

@@ -10,14 +10,18 @@ left alone, one that does, and two on a ring of 10.
 
 Controls that must fail: meta-parameters that stay as they were; noise, and nothing learned from it (μ = 0); σ permuted
 between agents before each update; the σ of one and the same other agent; and normal noise of the same mean square in
-place of r̄ − r̿, drawn anew in each step. **Another's noise** is the hardest of them. Permuted noise and a white signal
-change sign from step to step, so that b hardly moves. Another's noise stays for 100 steps, as one's own does, and b moves
-as far as with the rule, but anywhere: that is search at random, which finds something now and then.
+place of r̄ − r̿, drawn anew in each step. **Another's noise** is the hardest of them. Permuted noise and a white
+signal change sign from step to step, so that b hardly moves. Another's noise stays for 100 steps, as one's own does,
+and b moves as far as with the rule, but anywhere: that is search at random. In the first run it solved a ring of 4 from
+bad starts in 0.22 and 0.24 of all cases, far below the rule, but with intervals that leave room for more than the
+quarter that is the bar of all controls. With permuted noise alone, which is the control that had been planned, those
+claims hold; the bar is left where it is.
 
 **What was to be expected.** The paper shows single runs. Its replication by Sarazin, Khamassi, Rano and Girard (300
 runs for each start) found that success hangs on the start, falls with the number of states, and that nothing is solved
 from β = 10 and γ = 0.5 but with 4 states. So a ring of 10 is a negative result here too, and is claimed as one: the
-rule comes to less than half there, and is not shown to be better than permuted noise. A good start, it makes worse.
+rule comes to less than half there, and is not shown to be better than permuted noise, under which b moves little and
+the disturbances do what is done. A good start, it makes worse.
 
 **The switch.** On a ring of 8, the large reward is 2 for 20,000 steps, when it pays to take the small rewards, and then
 12, when it pays to go the other way. Shares are reported, and nothing is claimed of them: r̄ − r̿ falls for all σ
@@ -39,7 +43,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from headstart.configuration import configuration
 from headstart.core.process import Online, OnlineState
@@ -150,7 +154,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         observer.say(f"{start}: {sum(pieces) * PIECE:,} steps of {agents} agents, {len(players)} times ...")
         about = (agents, pieces, PIECE, FINAL, SOLVED, SMALL_FIRST, configuration(list(players.values())))
         learned = partial(learn, start, players, pieces, agents)
-        scores |= book(str(start).replace(" ", "-"), about, learned)
+        scores |= book(f"{start.states}-states-{start.beta:g}-{start.gamma:g}", about, learned)
     drawn = {name for name in scores if name.endswith(" steps")}
     shares = {name: Arm.share(found) for name, found in scores.items() if name not in drawn}
     arms = shares | arms_of({name: scores[name] for name in scores if name in drawn})
@@ -261,13 +265,13 @@ def _curves(start: Start, share: np.ndarray, values: np.ndarray) -> Scores:
 
 
 @eqx.filter_jit
-def _begin(process: Online, keys: Key) -> OnlineState:
+def _begin(process: Online, keys: Shaped[Array, "agents"]) -> OnlineState:
     return eqx.filter_vmap(lambda key: process.init(key=key))(keys)
 
 
 @eqx.filter_jit
 def _go_on(
-    process: Online, states: OnlineState, keys: Key, done: Int[Array, ""]
+    process: Online, states: OnlineState, keys: Shaped[Array, "agents"], done: Int[Array, ""]
 ) -> tuple[OnlineState, Float[Array, "agents"]]:
     """The agents after a piece, and what each earned a step."""
 
