@@ -216,6 +216,8 @@ def test_the_source_is_that_of_the_learner():
         (learner(gamma=1.5), TUNED, {}, "discount cannot begin at 1.5"),
         (learner(beta=-1.0), TUNED, {}, "inverse_temperature cannot begin at -1; start between"),
         (learner(beta=1e5), TUNED, {}, r"inverse_temperature cannot begin at 100000; .* and 2.98e\+03"),
+        (learner(), (), {}, "to tune nothing; name each"),
+        (learner(), (Share("discount"), Positive("discount")), {}, "to tune discount, discount; name each"),
         (learner(), TUNED, {"every": 0}, "every = 0 .* give 1 or more"),
         (learner(), TUNED, {"recent": 0.0}, "recent = 0.0"),
         (learner(), TUNED, {"rate": -1.0}, "rate = -1.0"),

@@ -127,8 +127,8 @@ class MetaParameters(AbstractLearner):
     - `recent`, `usual`: τ₁ and τ₂, the steps that the averages look back, 1 or more.
     - `bound`: how far from 0 each b may go.
 
-    **Raises:** `UsageError` for a name that the learner has no field of, a field that is no such array, a start that
-    its transform does not reach within the bound, or numbers out of range.
+    **Raises:** `UsageError` for no names, a name twice or one that the learner has no field of, a field that is no such
+    array, a start that its transform does not reach within the bound, or numbers out of range.
     """
 
     source: AbstractSource = eqx.field(init=False)
@@ -149,6 +149,11 @@ class MetaParameters(AbstractLearner):
             number = getattr(self, name)
             if _known(number) and number < least:
                 raise UsageError(f"{name} = {number} tunes no meta-parameter; give {least} or more")
+        names = [each.name for each in self.tuned]
+        if not names or len(set(names)) < len(names):
+            raise UsageError(
+                f"MetaParameters was to tune {', '.join(names) or 'nothing'}; name each meta-parameter once"
+            )
         fields = {field.name for field in dataclasses.fields(self.learner)}
         kind = type(self.learner).__name__
         for each in self.tuned:
