@@ -10,18 +10,17 @@ left alone, one that does, and two on a ring of 10.
 
 Controls that must fail: meta-parameters that stay as they were; noise, and nothing learned from it (μ = 0); σ permuted
 between agents before each update; the σ of one and the same other agent; and normal noise of the same mean square in
-place of r̄ − r̿, drawn anew in each step. **Another's noise** is the hardest of them. Permuted noise and a white
-signal change sign from step to step, so that b hardly moves. Another's noise stays for 100 steps, as one's own does,
-and b moves as far as with the rule, but anywhere: that is search at random. In the first run it solved a ring of 4 from
-bad starts in 0.22 and 0.24 of all cases, far below the rule, but with intervals that leave room for more than the
-quarter that is the bar of all controls. With permuted noise alone, which is the control that had been planned, those
-claims hold; the bar is left where it is.
+place of r̄ − r̿, drawn anew in each step. **Another's noise** is the hardest of them. With permuted noise or a white
+signal, the sign changes from step to step, and b moves less. Another's noise stays for 100 steps, as one's own does,
+and b moves as far as with the rule, but anywhere: that is search at random. The first run had this control in the place
+of permuted noise. It solved a ring of 4 from bad starts in 0.22 and 0.24 of all cases: far below the rule, but with
+intervals that leave room for more than a quarter, the bar of all controls. Permuted noise, drawn anew before each
+update as had been planned, was added then, and stays below it. Both are held to the same bar.
 
 **What was to be expected.** The paper shows single runs. Its replication by Sarazin, Khamassi, Rano and Girard (300
 runs for each start) found that success hangs on the start, falls with the number of states, and that nothing is solved
 from β = 10 and γ = 0.5 but with 4 states. So a ring of 10 is a negative result here too, and is claimed as one: the
-rule comes to less than half there, and is not shown to be better than permuted noise, under which b moves little and
-the disturbances do what is done. A good start, it makes worse.
+rule comes to less than half there, and is not shown to be better than permuted noise. A good start, it makes worse.
 
 **The switch.** On a ring of 8, the large reward is 2 for 20,000 steps, when it pays to take the small rewards, and then
 12, when it pays to go the other way. Shares are reported, and nothing is claimed of them: r̄ − r̿ falls for all σ
