@@ -99,7 +99,7 @@ def _claims(result: Result) -> Iterator[str]:
 
 def _arms(result: Result) -> Iterator[str]:
     """One row for each arm."""
-    yield "| arm | score (interquartile mean) | 95 % interval | seeds × tasks |"
+    yield "| arm | score | 95 % interval | seeds × tasks |"
     yield "|---|---|---|---|"
     for name, arm in result.arms.items():
         interval = f"{arm.interval[0]:.3f} to {arm.interval[1]:.3f}" if arm.interval else "n/a (1 run)"

@@ -25,6 +25,9 @@ CLASSICAL = ("thompson1933", "auer2002", "gittins1979", "kaufmann2018", "osband2
 TRPO = ("schulman2015trpo",)
 DICE = ("foerster2018dice", "farquhar2019loaded")
 MAML = ("finn2017maml", *TRPO, *DICE, "stadie2018emaml", "rothfuss2019promp", "duan2016benchmark")
+Q_LEARNING = ("watkins1992",)
+META_PARAMETERS = ("schweighofer2003meta",)
+RING = ("tanaka2004", *META_PARAMETERS)
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -51,6 +54,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "perceptual_reward": PERCEPTUAL + DQN + SCORES,
     "bandit-rl2": RL2 + PPO + SCORES,
     "rl2": RL2 + PPO + CLASSICAL + SCORES,
+    "meta_parameters": META_PARAMETERS + Q_LEARNING + ("tanaka2004",) + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
@@ -63,13 +67,16 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "VolatileBandit": ("behrens2007", "wang2018"),
     "TabularMDP": (*RL2, "osband2013"),
     "TwoStep": ("daw2011", "wang2018"),
+    "Ring": RING,
     "classical": CLASSICAL,
     "TwoStream": UVFA,
     "Horde": HORDE,
     "MAML": MAML,
+    "MetaParameters": META_PARAMETERS,
     "TrustRegion": TRPO,
     "PPO": PPO,
     "A2C": A2C,
+    "QLearning": Q_LEARNING,
     "DQN": DQN,
     "DDPG": DDPG,
     "TD3": TD3,
@@ -159,6 +166,42 @@ ENTRIES: dict[str, Entry] = {
             "volume": "21",
             "pages": "860--868",
             "year": "2018",
+        },
+    ),
+    "schweighofer2003meta": (
+        "article",
+        {
+            "author": "Schweighofer, Nicolas and Doya, Kenji",
+            "title": "Meta-learning in reinforcement learning",
+            "journal": "Neural Networks",
+            "volume": "16",
+            "number": "1",
+            "pages": "5--9",
+            "year": "2003",
+        },
+    ),
+    "tanaka2004": (
+        "article",
+        {
+            "author": "Tanaka, Saori C. and Doya, Kenji and Okada, Go and Ueda, Kazutaka and Okamoto, Yasumasa and "
+            "Yamawaki, Shigeto",
+            "title": "Prediction of immediate and future rewards differentially recruits cortico-basal ganglia loops",
+            "journal": "Nature Neuroscience",
+            "volume": "7",
+            "number": "8",
+            "pages": "887--893",
+            "year": "2004",
+        },
+    ),
+    "watkins1992": (
+        "article",
+        {
+            "author": "Watkins, Christopher J. C. H. and Dayan, Peter",
+            "title": "Q-learning",
+            "journal": "Machine Learning",
+            "volume": "8",
+            "pages": "279--292",
+            "year": "1992",
         },
     ),
     "cho2014": (

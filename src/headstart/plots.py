@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.errors import BadData
-from headstart.evaluation import Curve, Scores, estimate
+from headstart.evaluation import Curve, Estimate, Scores, estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,20 +91,28 @@ def adaptation_curves(
     return figure
 
 
-def arms(scores: Mapping[str, Scores], *, title: str = "", score: str = "score") -> Figure:
+def arms(
+    scores: Mapping[str, Scores],
+    *,
+    estimates: Mapping[str, Estimate] | None = None,
+    title: str = "",
+    score: str = "score",
+) -> Figure:
     """Arms side by side: bars for interquartile means, lines for their 95 % intervals, a dot for each single task.
 
     **Arguments:**
 
     - `scores`: `[seeds, tasks]` by arm, drawn from top to bottom.
+    - `estimates`: what bars and lines show in the place of these, by arm.
 
     **Raises:** `BadData` for no arm, more than the palette tells apart, or scores of another shape.
     """
     _check_number(len(scores))
     with style():
         figure, axes = _blank(height=1.5 + 0.62 * len(scores), title=title)
-        for row, (values, colour) in enumerate(zip(scores.values(), PALETTE, strict=False)):
-            found, tasks = estimate(values), np.mean(np.asarray(values, dtype=float), axis=0)
+        for row, ((name, values), colour) in enumerate(zip(scores.items(), PALETTE, strict=False)):
+            found = estimate(values) if estimates is None else estimates[name]
+            tasks = np.mean(np.asarray(values, dtype=float), axis=0)
             axes.barh(row, found.value, height=0.62, color=colour, alpha=0.35)
             axes.vlines(found.value, row - 0.31, row + 0.31, color=colour, linewidth=2.5)
             # Spread by the golden ratio: even, without chance, and neighbours in the order of tasks stay apart.

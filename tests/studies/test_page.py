@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from headstart import plots
+from headstart.plots import arms as bars
 from headstart.studies.page import curves, page
 from headstart.studies.study import Arm, Paper, Result, Verdict
 
@@ -26,6 +28,24 @@ def test_the_page_says_what_was_claimed_found_and_run():
     said = ["words: undecided", "Words help.", "0.750", "0.125", "n/a (1 run)", "oh2017zero (figure 3)", "abc123"]
     assert [words for words in said if words not in html] == []
     assert [name for name, _ in report.images] == ["arms-1", "arms-2"]
+
+
+def test_bars_are_what_the_arms_say_and_not_what_their_scores_say_anew(monkeypatch):
+    """A share is no interquartile mean: of one in four successes, that would be 0."""
+    share = Arm.share([1.0, 0.0, 0.0, 0.0])
+    drawn = {}
+    monkeypatch.setattr(
+        plots, "arms", lambda scores, estimates: drawn.update(estimates) or bars(scores, estimates=estimates)
+    )
+    result = Result("s", "c", Paper("k", ()), {"solved": share}, (), 0.0, 0, {}, {}, "", None)
+    assert "solved: 0.250 [0.046, 0.699]" in page(result).html()
+    assert drawn == {"solved": share.estimate}
+    low, high = (
+        line.get_segments()[0][:, 0]
+        for line in bars({"solved": share.scores}, estimates=drawn).axes[0].collections[::2]
+    )
+    assert low[0] == 0.25
+    np.testing.assert_allclose(high, share.interval)
 
 
 def test_arms_that_are_named_by_games_make_curves():

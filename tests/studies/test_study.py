@@ -29,6 +29,22 @@ def test_an_arm_summarises_its_scores():
     assert Arm.of([[1.0, 2.0]]).interval is None
 
 
+def test_a_share_has_wilsons_interval():
+    """One of four, by hand: (p + z² / 2n ± z √(p (1 − p) / n + z² / 4n²)) / (1 + z² / n), with z = 1.96."""
+    one = Arm.share([0.0, 1.0, 0.0, 0.0])
+    assert one.scores == ((0.0,), (1.0,), (0.0,), (0.0,))
+    assert one.iqm == 0.25  # where an interquartile mean would be 0
+    np.testing.assert_allclose(one.interval, (0.0456, 0.6994), atol=1e-4)
+    none = Arm.share([0.0] * 100)
+    np.testing.assert_allclose(none.interval, (0.0, 3.8415 / 103.8415), atol=1e-4)
+
+
+@pytest.mark.parametrize("succeeded", [[], [0.5, 1.0], [float("nan")]])
+def test_what_is_no_share_is_refused(succeeded):
+    with pytest.raises(BadData, match="a share is of"):
+        Arm.share(succeeded)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "full", "quick"),
     [

@@ -18,6 +18,7 @@ from headstart.worlds.navigation import Direction, Navigation, SparseCorners
 from headstart.worlds.point import PointGather, TwoRoomMaze
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
 from headstart.worlds.push import Push
+from headstart.worlds.rings import Ring
 from headstart.worlds.tabular import TabularMDP, TwoStep
 
 
@@ -56,6 +57,7 @@ WORLDS = {
     "tabular-mdp": TabularMDP,
     "tabular-mdp-trials": lambda: Trials(TabularMDP(), 10),
     "two-step": TwoStep,
+    "ring": lambda: TimeLimit(Ring(), 8),
     "whole": lambda: Whole(CartPole(), 8),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),

@@ -25,7 +25,7 @@ from headstart.core.optimise import clipped_adam, prepare
 from headstart.core.replay import Replay
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource
-from headstart.core.types import Frozen, Key, Metrics, Rollout, Step
+from headstart.core.types import Frozen, Key, Metrics, Number, Rollout, Step
 from headstart.errors import UsageError
 
 __all__ = ["AbstractOffPolicy", "Learned", "OffPolicyState"]
@@ -85,7 +85,7 @@ class AbstractOffPolicy(AbstractLearner):
     warmup: eqx.AbstractVar[int]
     period: eqx.AbstractVar[int]
     blend: eqx.AbstractVar[float]
-    learning_rate: eqx.AbstractVar[float | optax.Schedule]
+    learning_rate: eqx.AbstractVar[Number | optax.Schedule]
     clip: eqx.AbstractVar[float]
 
     def __check_init__(self):

@@ -26,7 +26,7 @@ from headstart.core.network import AbstractNetwork, Memory, relive, segments
 from headstart.core.optimise import descend, prepare
 from headstart.core.returns import generalised_advantages
 from headstart.core.source import AbstractSource
-from headstart.core.types import Choice, Key, Metrics, Output, Percept, Rollout, Step
+from headstart.core.types import Choice, Key, Metrics, Number, Output, Percept, Rollout, Step
 from headstart.errors import UsageError
 
 __all__ = ["AbstractOnPolicy", "OnPolicyState"]
@@ -63,11 +63,11 @@ class AbstractOnPolicy(AbstractLearner):
     name: ClassVar[str]
     """The owner of its metrics."""
 
-    discount: eqx.AbstractVar[float]
-    trace: eqx.AbstractVar[float]
-    value_weight: eqx.AbstractVar[float]
-    entropy_weight: eqx.AbstractVar[float | optax.Schedule]
-    learning_rate: eqx.AbstractVar[float | optax.Schedule]
+    discount: eqx.AbstractVar[Number]
+    trace: eqx.AbstractVar[Number]
+    value_weight: eqx.AbstractVar[Number]
+    entropy_weight: eqx.AbstractVar[Number | optax.Schedule]
+    learning_rate: eqx.AbstractVar[Number | optax.Schedule]
     clip: eqx.AbstractVar[float]
 
     def __check_init__(self):
@@ -147,7 +147,7 @@ class AbstractOnPolicy(AbstractLearner):
         self,
         parts: tuple[AbstractNetwork, AbstractSource],
         batch: Step,
-        entropy_weight: float | Float[Array, ""],
+        entropy_weight: Number,
         *,
         key: Key,
     ) -> tuple[Float[Array, ""], Metrics]:

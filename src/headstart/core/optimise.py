@@ -16,7 +16,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, PyTree
 
-from headstart.core.types import Frozen, Metrics
+from headstart.core.types import Frozen, Metrics, Number
 
 __all__ = ["Descent", "clipped_adam", "clipped_rmsprop", "descend", "learns", "prepare"]
 
@@ -39,7 +39,7 @@ class Descent(eqx.Module):
 
 
 def clipped_adam(
-    learning_rate: float | optax.Schedule, clip: float, *, eps: float = 1e-8, weight_decay: float = 0.0
+    learning_rate: Number | optax.Schedule, clip: float, *, eps: float = 1e-8, weight_decay: float = 0.0
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay, on gradients of a norm of `clip` at most.
 
@@ -49,7 +49,7 @@ def clipped_adam(
 
 
 def clipped_rmsprop(
-    learning_rate: float | optax.Schedule, clip: float, *, decay: float = 0.99, eps: float = 1e-5
+    learning_rate: Number | optax.Schedule, clip: float, *, decay: float = 0.99, eps: float = 1e-5
 ) -> optax.GradientTransformation:
     """RMSProp without momentum, on gradients of a norm of `clip` at most: Δθ = −η g / √(v + ε), v the mean of g².
 

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from headstart.core.types import Number
+
 __all__ = ["generalised_advantages"]
 
 
@@ -15,7 +17,7 @@ def generalised_advantages(
     last: Bool[Array, "T"],
     value: Float[Array, "T"],
     value_after: Float[Array, "T"],
-    trace: float,
+    trace: Number,
 ) -> Float[Array, "T"]:
     """Generalised advantage estimation (Schulman 2016, equation 16) over one lane that may hold several episodes.
 

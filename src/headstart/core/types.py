@@ -14,10 +14,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
-__all__ = ["Choice", "Frozen", "Key", "Metrics", "Outcome", "Output", "Percept", "Rollout", "Step", "Task"]
+__all__ = ["Choice", "Frozen", "Key", "Metrics", "Number", "Outcome", "Output", "Percept", "Rollout", "Step", "Task"]
 
 Key = PRNGKeyArray
 Metrics = dict[str, Array]
+Number = float | Float[Array, ""]
+"""A hyper-parameter that may be an array, so that it can be tuned as the learner learns, or vmapped."""
+
 Wrapped = TypeVar("Wrapped")
 
 

@@ -38,7 +38,7 @@ from jaxtyping import Array, Float
 from headstart.core.on_policy import AbstractOnPolicy, OnPolicyState
 from headstart.core.optimise import clipped_rmsprop
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Key, Metrics, Output, Step
+from headstart.core.types import Key, Metrics, Number, Output, Step
 
 __all__ = ["A2C"]
 
@@ -55,11 +55,11 @@ class A2C(AbstractOnPolicy):
     name: ClassVar[str] = "a2c"
 
     source: AbstractSource = Chain()
-    discount: float = 0.99
-    trace: float = 1.0
-    value_weight: float = 0.5
-    entropy_weight: float | optax.Schedule = 0.01
-    learning_rate: float | optax.Schedule = 7e-4
+    discount: Number = 0.99
+    trace: Number = 1.0
+    value_weight: Number = 0.5
+    entropy_weight: Number | optax.Schedule = 0.01
+    learning_rate: Number | optax.Schedule = 7e-4
     clip: float = 0.5
     optimise: Callable[..., optax.GradientTransformation] = clipped_rmsprop
 

@@ -20,7 +20,7 @@ from headstart.core.off_policy import AbstractOffPolicy, Learned, OffPolicyState
 from headstart.core.optimise import descend
 from headstart.core.policies import Squashed
 from headstart.core.source import AbstractSource
-from headstart.core.types import Choice, Frozen, Key, Metrics, Percept, Step
+from headstart.core.types import Choice, Frozen, Key, Metrics, Number, Percept, Step
 from headstart.errors import UsageError
 
 __all__ = ["UNBOUNDED", "AbstractActorCritics", "AbstractDeterministic"]
@@ -41,7 +41,7 @@ class AbstractActorCritics(AbstractOffPolicy):
     **Raises:** `UsageError` for a network without critics of actions, or one that remembers.
     """
 
-    discount: eqx.AbstractVar[float]
+    discount: eqx.AbstractVar[Number]
     bounds: eqx.AbstractVar[tuple[float, float]]
     delay: eqx.AbstractVar[int]
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from headstart.core.off_policy import Learned
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Key, Step
+from headstart.core.types import Key, Number, Step
 from headstart.scratch.actor_critics import UNBOUNDED, AbstractDeterministic, choose, judge
 
 __all__ = ["DDPG"]
@@ -35,7 +35,7 @@ class DDPG(AbstractDeterministic):
     """
 
     source: AbstractSource = Chain()
-    discount: float = 0.99
+    discount: Number = 0.99
     capacity: int = 100_000
     segment: int = 1
     batch: int = 256
@@ -49,7 +49,7 @@ class DDPG(AbstractDeterministic):
     delay: int = 1
     period: int = 1
     blend: float = 0.005
-    learning_rate: float | optax.Schedule = 1e-3
+    learning_rate: Number | optax.Schedule = 1e-3
     clip: float = 10.0
 
     def targets(self, learned: Learned, batch: Step, *, key: Key) -> Float[Array, "L N"]:

@@ -33,7 +33,7 @@ from headstart.core.network import Memory, relive
 from headstart.core.off_policy import AbstractOffPolicy, Learned, OffPolicyState
 from headstart.core.optimise import descend
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Step
+from headstart.core.types import Choice, Key, Metrics, Number, Percept, Rollout, Step
 
 __all__ = ["DQN"]
 
@@ -49,7 +49,7 @@ class DQN(AbstractOffPolicy):
     """
 
     source: AbstractSource = Chain()
-    discount: float = 0.99
+    discount: Number = 0.99
     capacity: int = 100_000
     segment: int = 1
     batch: int = 64
@@ -61,7 +61,7 @@ class DQN(AbstractOffPolicy):
     period: int = 500
     blend: float = 1.0
     double: bool = True
-    learning_rate: float | optax.Schedule = 1e-3
+    learning_rate: Number | optax.Schedule = 1e-3
     clip: float = 10.0
 
     def act(self, state: OffPolicyState, percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:

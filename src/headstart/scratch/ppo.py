@@ -30,7 +30,7 @@ from headstart.core.on_policy import AbstractOnPolicy, OnPolicyState
 from headstart.core.optimise import clipped_adam
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Key, Metrics, Output, Step
+from headstart.core.types import Key, Metrics, Number, Output, Step
 
 __all__ = ["PPO"]
 
@@ -47,14 +47,14 @@ class PPO(AbstractOnPolicy):
     name: ClassVar[str] = "ppo"
 
     source: AbstractSource = Chain()
-    discount: float = 0.99
-    trace: float = 0.95
+    discount: Number = 0.99
+    trace: Number = 0.95
     epochs: int = 4
     minibatches: int = 4
     reach: float = 0.2
-    value_weight: float = 0.5
-    entropy_weight: float | optax.Schedule = 0.01
-    learning_rate: float | optax.Schedule = 2.5e-4
+    value_weight: Number = 0.5
+    entropy_weight: Number | optax.Schedule = 0.01
+    learning_rate: Number | optax.Schedule = 2.5e-4
     clip: float = 0.5
 
     @property

@@ -30,7 +30,7 @@ from headstart.core.network import AbstractActionCritic
 from headstart.core.off_policy import Learned
 from headstart.core.policies import Squashed
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Key, Metrics, Percept, Step
+from headstart.core.types import Key, Metrics, Number, Percept, Step
 from headstart.scratch.actor_critics import UNBOUNDED, AbstractActorCritics, choose, judge
 
 __all__ = ["SAC", "Temperature"]
@@ -55,7 +55,7 @@ class SAC(AbstractActorCritics):
     """
 
     source: AbstractSource = Chain()
-    discount: float = 0.99
+    discount: Number = 0.99
     capacity: int = 100_000
     segment: int = 1
     batch: int = 256
@@ -68,7 +68,7 @@ class SAC(AbstractActorCritics):
     delay: int = 1
     period: int = 1
     blend: float = 0.005
-    learning_rate: float | optax.Schedule = 1e-3
+    learning_rate: Number | optax.Schedule = 1e-3
     clip: float = 10.0
 
     def begin(self) -> Temperature:

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from headstart.core.off_policy import Learned
 from headstart.core.source import AbstractSource, Chain
-from headstart.core.types import Key, Step
+from headstart.core.types import Key, Number, Step
 from headstart.scratch.actor_critics import UNBOUNDED, AbstractDeterministic, choose, judge
 
 __all__ = ["TD3"]
@@ -38,7 +38,7 @@ class TD3(AbstractDeterministic):
     """
 
     source: AbstractSource = Chain()
-    discount: float = 0.99
+    discount: Number = 0.99
     capacity: int = 100_000
     segment: int = 1
     batch: int = 256
@@ -54,7 +54,7 @@ class TD3(AbstractDeterministic):
     delay: int = 2
     period: int = 2
     blend: float = 0.005
-    learning_rate: float | optax.Schedule = 1e-3
+    learning_rate: Number | optax.Schedule = 1e-3
     clip: float = 10.0
 
     def targets(self, learned: Learned, batch: Step, *, key: Key) -> Float[Array, "L N"]:

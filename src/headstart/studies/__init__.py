@@ -24,6 +24,7 @@ STUDIES: dict[str, str] = {
     "goal_directed": "headstart.studies.goal_directed",
     "perceptual_reward": "headstart.studies.perceptual_reward",
     "rl2": "headstart.studies.rl2",
+    "meta_parameters": "headstart.studies.meta_parameters",
 }
 """The module of each study by its name on the command line."""
 

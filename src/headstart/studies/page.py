@@ -37,12 +37,14 @@ def page(result: Result) -> Report:
         report = report.figure(figure, name, alt=f"Score against {AXES[unit]}, for {', '.join(drawn)}.")
     for number, shown in enumerate(_told_apart(result.arms)):
         words = "; ".join(f"{name}: {arm.estimate}" for name, arm in shown.items())
-        bars = plots.arms({name: arm.scores for name, arm in shown.items()})
+        estimates = {name: arm.estimate for name, arm in shown.items()}
+        bars = plots.arms({name: arm.scores for name, arm in shown.items()}, estimates=estimates)
         report = report.figure(bars, f"arms-{number + 1}", alt=f"Scores by arm. {words}.")
     return (
         report.table(
-            ["arm", "interquartile mean", "95 % interval", "seeds", "tasks"],
+            ["arm", "score", "95 % interval", "seeds", "tasks"],
             [[name, arm.iqm, _interval(arm.interval), *_size(arm.scores)] for name, arm in result.arms.items()],
+            caption="Interquartile means with bootstrap intervals, or shares of all seeds with Wilson's.",
         )
         .heading("What was run")
         .facts(

@@ -22,7 +22,7 @@ import numpy as np
 
 from headstart import rundir
 from headstart.errors import BadData, StorageError, UsageError
-from headstart.evaluation import Estimate, Scores, compare, estimate
+from headstart.evaluation import CONFIDENCE, Estimate, Scores, compare, estimate
 from headstart.progress import AbstractObserver
 from headstart.storage import replace_file
 
@@ -62,7 +62,10 @@ class Paper:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm's scores, `[seeds][tasks]`, with their interquartile mean and its 95 % interval."""
+    """One arm's scores, `[seeds][tasks]`, with their interquartile mean and its 95 % interval.
+
+    Where a score is whether a seed succeeded, the share of those that did is in the mean's place: see `share`.
+    """
 
     scores: tuple[tuple[float, ...], ...]
     iqm: float
@@ -77,6 +80,23 @@ class Arm:
         found = estimate(scores)
         rows = np.asarray(scores, dtype=float).tolist()
         return cls(tuple(tuple(row) for row in rows), found.value, found.interval)
+
+    @classmethod
+    def share(cls, succeeded: Sequence[float]) -> Arm:
+        """How many of the seeds succeeded, each 1 or 0, with Wilson's 95 % interval.
+
+        A quarter of such scores at either end is no outlier, and interquartile means would exaggerate.
+
+        **Raises:** `BadData` for no seeds, or scores that are neither 1 nor 0.
+        """
+        from scipy import stats
+
+        if not len(succeeded) or not np.isin(succeeded, (0, 1)).all():
+            raise BadData("a share is of one seed or more that each succeeded, 1, or did not, 0; give nothing else.")
+        found = stats.binomtest(int(np.sum(succeeded)), len(succeeded))
+        interval = found.proportion_ci(CONFIDENCE, method="wilson")
+        rows = tuple((float(one),) for one in succeeded)
+        return cls(rows, float(np.mean(succeeded)), (float(interval.low), float(interval.high)))
 
     @property
     def estimate(self) -> Estimate:
