@@ -85,6 +85,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "GRU": ("cho2014",),
     "LSTM": ("hochreiter1997", "gers2000"),
     "MinimalGRU": ("feng2024",),
+    "FastWeights": ("schlag2021", "schmidhuber1992"),
     "RecurrentActorCritic": ("duan2016", "wang2016", "cho2014"),
     "TwinRecurrentActorCritic": ("duan2016", "wang2016", "cho2014"),
     "gymnasium": ("towers2024",),
@@ -247,6 +248,28 @@ ENTRIES: dict[str, Entry] = {
             "title": "Were {RNN}s All We Needed?",
             **_arxiv("2410.01201"),
             "year": "2024",
+        },
+    ),
+    "schlag2021": (
+        "inproceedings",
+        {
+            "author": 'Schlag, Imanol and Irie, Kazuki and Schmidhuber, J{\\"u}rgen',
+            "title": "Linear Transformers Are Secretly Fast Weight Programmers",
+            "booktitle": "International Conference on Machine Learning",
+            "pages": "9355--9366",
+            "year": "2021",
+        },
+    ),
+    "schmidhuber1992": (
+        "article",
+        {
+            "author": 'Schmidhuber, J{\\"u}rgen',
+            "title": "Learning to Control Fast-Weight Memories: An Alternative to Dynamic Recurrent Networks",
+            "journal": "Neural Computation",
+            "volume": "4",
+            "number": "1",
+            "pages": "131--139",
+            "year": "1992",
         },
     ),
     "lillicrap2016": (
