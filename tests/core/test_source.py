@@ -6,9 +6,10 @@ import pytest
 
 from counting import Counting, Rememberer, act
 from headstart.core.collect import begin, collect
-from headstart.core.source import AbstractSource, Chain
+from headstart.core.source import AbstractSource, Chain, RewardUnit
 from headstart.core.types import Output
 from headstart.core.wrappers import TimeLimit
+from headstart.errors import UsageError
 
 KEY = jax.random.key(0)
 NETWORK = Rememberer()
@@ -137,3 +138,14 @@ def test_a_chain_needs_and_changes_what_its_sources_do():
     chain = Chain((Centre(), Chain((Double(),)), Pull()))
     assert chain.needs == {"log_prob"}
     assert chain.changes == {"reward"}
+
+
+def test_a_reward_unit_is_for_the_learner_alone(gather):
+    rollout = gather[Chain]
+    _, batch, _, _ = learn(RewardUnit(4.0), rollout)
+    assert np.asarray(batch.reward[:3, 0]).tolist() == [0.25, 0.5, 0.75]
+    assert eqx.tree_equal(batch.percept, rollout.percept)
+    assert eqx.tree_equal(learn(RewardUnit(1.0), rollout)[1], rollout)
+    for unit in (0.0, -1.0):
+        with pytest.raises(UsageError, match="more than 0"):
+            RewardUnit(unit)

@@ -24,8 +24,9 @@ from jaxtyping import Array, Float
 from headstart.core.network import AbstractNetwork
 from headstart.core.types import Key, Metrics, Output, Rollout, Step
 from headstart.core.world import AbstractWorld
+from headstart.errors import UsageError
 
-__all__ = ["AbstractSource", "Chain"]
+__all__ = ["AbstractSource", "Chain", "RewardUnit"]
 
 
 class AbstractSource(eqx.Module):
@@ -102,3 +103,28 @@ class Chain(AbstractSource):
             term, reported = source.loss(network, batch, outputs, key=source_key)
             total, metrics = total + term, metrics | reported
         return total, metrics
+
+
+class RewardUnit(AbstractSource):
+    """Rewards in another unit, for the learner alone: what an agent hears and what is reported stay as they are.
+
+    A value that begins at 0 takes long to be of the size of returns that are large, and its errors outweigh all else
+    until it is. With a unit of about that size, it has not far to go.
+
+    **Arguments:**
+
+    - `unit`: how much of a reward is 1, more than 0.
+
+    **Raises:** `UsageError` for a unit that is not.
+    """
+
+    changes: ClassVar[frozenset[str]] = frozenset({"reward"})
+
+    unit: float
+
+    def __check_init__(self):
+        if not self.unit > 0:
+            raise UsageError(f"rewards cannot be measured in units of {self.unit}; give one that is more than 0")
+
+    def rewrite(self, batch: Step, network: AbstractNetwork, *, key: Key) -> Step:
+        return eqx.tree_at(lambda batch: batch.reward, batch, batch.reward / self.unit)
