@@ -38,7 +38,7 @@ from headstart.core.process import Online, train_at_once
 from headstart.core.types import Key, Outcome, Output, Percept, Task
 from headstart.core.world import AbstractWorld
 from headstart.core.wrappers import Counted, Sight, Trials
-from headstart.experience import classical
+from headstart.experience.classical import bandits, mdps
 from headstart.experience.trials import played
 from headstart.progress import AbstractObserver
 from headstart.recipes.experience import trying
@@ -68,7 +68,7 @@ PAPER = Paper("duan2016", ("table 1", "table 2"))
 TRIALS = 20_000  # that judge a network
 TASKS = 2_000  # that judge a classical player, for each of as many seeds
 SEEDS, QUICK_SEEDS = 5, 3
-BEST = 6.660  # of 5 arms in 10 pulls: `classical.bayes_optimal_value(5, 10)`
+BEST = 6.660  # of 5 arms in 10 pulls: `bandits.bayes_optimal_value(5, 10)`
 ORACLE = 219.0  # in ten episodes of an MDP, by value iteration
 NEARLY, MANY, MDP = 6.60, 77.5, 148.0  # bars: 10 pulls, 100 pulls, MDPs
 FAILED = 0.1  # of the way from any action to the best there is
@@ -241,20 +241,20 @@ def play(family: str, seeds: int) -> Scores:
     world, episodes = each.world, each.episodes
     if isinstance(world, TabularMDP):
         players: dict[str, Callable[..., Array]] = {
-            "posterior sampling, prior mean 0": partial(classical.psrl, prior_mean=0.0),
-            "posterior sampling, prior mean 1": partial(classical.psrl, prior_mean=1.0),
-            "greedy planning, prior mean 0": partial(classical.certainty_equivalent, prior_mean=0.0),
-            "greedy planning, prior mean 1": partial(classical.certainty_equivalent, prior_mean=1.0),
-            "any action": classical.random_walk,
-            "the truth known": classical.oracle,
+            "posterior sampling, prior mean 0": partial(mdps.psrl, prior_mean=0.0),
+            "posterior sampling, prior mean 1": partial(mdps.psrl, prior_mean=1.0),
+            "greedy planning, prior mean 0": partial(mdps.certainty_equivalent, prior_mean=0.0),
+            "greedy planning, prior mean 1": partial(mdps.certainty_equivalent, prior_mean=1.0),
+            "any action": mdps.random_walk,
+            "the truth known": mdps.oracle,
         }
     else:
         players = {
-            "tuned UCB": lambda *task, key: classical.tuned_ucb(*task, key=key)[0],
-            "Gittins index": classical.gittins,
-            "Thompson sampling": classical.thompson,
-            "greedy": classical.greedy,
-            "any arm": classical.random_pulls,
+            "tuned UCB": lambda *task, key: bandits.tuned_ucb(*task, key=key)[0],
+            "Gittins index": bandits.gittins,
+            "Thompson sampling": bandits.thompson,
+            "greedy": bandits.greedy,
+            "any arm": bandits.random_pulls,
         }
     scores: Scores = {f"{family}, {name}": [] for name in players}
     for seed in range(seeds):
