@@ -24,6 +24,8 @@ STUDIES: dict[str, str] = {
     "goal_directed": "headstart.studies.goal_directed",
     "perceptual_reward": "headstart.studies.perceptual_reward",
     "rl2": "headstart.studies.rl2",
+    "two_step": "headstart.studies.two_step",
+    "volatile_bandit": "headstart.studies.volatile_bandit",
 }
 """The module of each study by its name on the command line."""
 
