@@ -1,8 +1,9 @@
 """Does a network that was trained without a model choose in the two-step task as if it had one?
 
 Method: Wang and others, *Prefrontal cortex as a meta-reinforcement learning system*, Nature Neuroscience 2018: a long
-short-term memory of 48 units, trained by A2C with a discount of 0.9 on episodes of 100 trials (common transitions 0.8,
+short-term memory of 48 units, trained with a discount of 0.9 on episodes of 100 trials (common transitions 0.8,
 reversals 0.025), whose weights then stay as they are. It is judged by what a trial earns and by its stay probabilities.
+The paper trains by A2C, which learns it too; PPO takes a fifth of the episodes (`headstart.recipes.experience`).
 
 A plot of these is not diagnostic by itself: `ModelFree` of `headstart.experience.classical.reversals` shows an
 interaction of reward and transition too. What no learner of the actions' own values does is to stay *less* often where
@@ -61,10 +62,10 @@ CLAIM = (
     "A recurrent network that was trained by reward alone chooses in the two-step task as if it had a model of it, and "
     "learns over trials which choice is good, with its weights as they are."
 )
-PAPER = Paper("wang2018", ("figure 5",))
+PAPER = Paper("wang2018", ("simulation of the two-step task",))
 
 SEEDS, QUICK_SEEDS = 5, 3
-ITERATIONS, LANES, WIDTH = 320, 256, 48
+ITERATIONS, LANES, WIDTH = 96, 256, 48
 EPISODES = 2_000  # that judge whoever is judged, for each seed
 EARNED, REVERSED = 0.68, 0.15  # bars
 KNOWING = 0.705  # what a trial earns who knows the task
