@@ -3,7 +3,7 @@
 Method: Wang and others, *Prefrontal cortex as a meta-reinforcement learning system*, Nature Neuroscience 2018: a long
 short-term memory of 48 units, trained with a discount of 0.9 on episodes of 100 trials (common transitions 0.8,
 reversals 0.025), whose weights then stay as they are. It is judged by what a trial earns and by its stay probabilities.
-The paper trains by A2C, which learns it too; PPO takes a fifth of the episodes (`headstart.recipes.experience`).
+The paper trains by A2C, which learns it too; PPO takes a quarter of the episodes (`headstart.recipes.experience`).
 
 A plot of these is not diagnostic by itself: `ModelFree` of `headstart.experience.classical.reversals` shows an
 interaction of reward and transition too. What no learner of the actions' own values does is to stay *less* often where
@@ -17,9 +17,10 @@ knows the task, and must not show the reversal.
 Two controls that the field asks for are none in this task, and the study says so by its arms. Not to hear of one's last
 action costs nothing: the place is seen, and what it paid tells which place is good, whoever led there. And to blank the
 network's own memory, but to let it hear of the last trial, takes little: one trial tells the good place in 9 of 10
-cases, and to act on it alone earns 0.682, which is above the bar, with the greatest reversal there is (Akam and others,
-*Simple plans or sophisticated habits?*, PLoS Computational Biology 2015). So the bars alone do not show that anything
-was learned over trials, and the network must also earn more than that rule, and more than whom it was taught to.
+cases, and to act on it alone earns 0.682, which is above the bar, with the greatest reversal there is. That such rules
+pass for plans, Akam and others showed (*Simple plans or sophisticated habits?*, PLoS Computational Biology 2015). So
+the bars alone do not show that anything was learned over trials, and the network must also earn more than this rule by
+hand, and more than the network that was left with it.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 Method: Wang and others, *Prefrontal cortex as a meta-reinforcement learning system*, Nature Neuroscience 2018, after
 Behrens and others, *Learning the value of information in an uncertain world*, Nature Neuroscience 2007: a long
-short-term memory of 48 units, trained on episodes of 200 pulls of two arms, which change places with a
-probability of 0.01 after each pull in one half of the episodes and of 0.1 in the other. Its weights then stay as they
-are. From what it chooses under either hazard, the learning rate is fitted of the learner with a constant one that is
-most likely to have chosen so (`headstart.experience.behaviour.fit`); the ratio of the two is the score, each of which
-pairs two rates of one network.
+short-term memory of 48 units, trained on episodes of 200 pulls of two arms, which change places with a probability of
+0.01 after each pull in one half of the episodes and of 0.1 in the other. Its weights then stay as they are. From what
+it chooses under either hazard, the learning rate is fitted of the learner with a constant one that is most likely to
+have chosen so (`headstart.experience.behaviour.fit`); the ratio of the two is the score, which pairs two rates of one
+network. No pull changes what later ones can earn, so it is trained with a discount of 0: at 0.9, as at longer returns,
+rewards that the choice had no part in add noise, and the network that was tried so had a ratio at the very bar.
 
 The model that is fitted has one value for both arms. With a value for each arm, of which the chosen one alone is
 learned, an observer who takes every world for one of hazard 0.01 would have a ratio of 1.4, though it treats both
