@@ -1,12 +1,10 @@
-"""A network judged by its behaviour: the figures and pages of an evaluation, and two networks that were trained."""
+"""A network judged by its behaviour: the figures and pages of an evaluation."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import pytest
 
-from headstart import recipes
-from headstart.core.process import Online, train
+from headstart.core.process import Online
 from headstart.experience.classical.reversals import IdealObserver, ModelBased
 from headstart.experience.prefrontal import evaluate_two_step, evaluate_volatility, reversal
 from headstart.scratch.a2c import A2C
@@ -51,23 +49,3 @@ def test_who_weighs_hazards_is_found_to_learn_faster_under_the_greater_one():
     assert 0.1 < low < high < 0.5
     assert found.figures["reward per pull under 0.1, the network"] == pytest.approx(0.65, abs=0.03)
     assert set(dict(found.report.images)) == {"rates", "reward"}
-
-
-def trained(name):
-    recipe = recipes.find(name)
-    state = train(recipe.process, recipe.iterations, key=jax.random.key(0), chunk=recipe.chunk)
-    return recipe.evaluate(recipe.process, state, title=name, episodes=512, seed=0).figures
-
-
-@pytest.mark.slow
-def test_in_the_two_step_task_a_network_learns_to_choose_as_if_it_had_a_model():
-    found = trained("twostep-prefrontal")
-    assert found["reward per trial, the network"] >= 0.68
-    assert found["reversal, the network"] >= 0.15
-
-
-@pytest.mark.slow
-def test_in_volatile_bandits_a_network_learns_to_learn_faster_where_arms_change_more_often():
-    found = trained("volatilebandit-prefrontal")
-    low, high = (found[f"learning rate under {hazard}, the network"] for hazard in ("0.01", "0.1"))
-    assert high >= 1.5 * low
