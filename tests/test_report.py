@@ -167,6 +167,27 @@ def test_ends_that_are_near_have_ticks_between_them_and_little_around_them():
     assert 307_200 < high < 400_000
 
 
+def test_groups_of_bars_stand_side_by_side_on_one_scale():
+    lows = {"first": 0.25, "second": 0.5}
+    bars = {
+        who: {case: {"common": [[0.9], [0.7]], "uncommon": [[low]]} for case in ("paid", "not")}
+        for who, low in lows.items()
+    }
+    figure = plots.panels(bars, score="stays", limit=1.0)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["first", "second"]
+    for axes, (_, low) in zip(figure.axes, lows.items(), strict=True):
+        heights = [round(bar.get_height(), 6) for bar in axes.patches]
+        assert heights == [0.8, low, 0.8, low]
+        assert axes.get_ylim() == (0, 1.0)
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["paid", "not"]
+        middles = [bar.get_x() + bar.get_width() / 2 for bar in axes.patches]
+        np.testing.assert_allclose(middles, [-0.2, 0.2, 0.8, 1.2])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["common", "uncommon"]
+    with pytest.raises(BadData, match="1 to 8"):
+        plots.panels({}, score="stays")
+
+
 def test_more_arms_than_colours_are_refused():
     with pytest.raises(BadData, match="not 9"):
         plots.arms({str(at): [[0.0]] for at in range(9)})

@@ -21,6 +21,9 @@ HORDE = ("sutton2011", "maei2010gq", "maei2010greedy")
 GOALS = ("binz2017goal",)
 PERCEPTUAL = ("edwards2017cdpr", "oord2018")
 RL2 = ("duan2016", "wang2016")
+LSTM = ("hochreiter1997", "gers2000")
+TWO_STEP = ("daw2011", "wang2018")
+VOLATILE = ("behrens2007", "wang2018")
 CLASSICAL = ("thompson1933", "auer2002", "gittins1979", "kaufmann2018", "osband2013")
 TRPO = ("schulman2015trpo",)
 DICE = ("foerster2018dice", "farquhar2019loaded")
@@ -55,6 +58,10 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "bandit-rl2": RL2 + PPO + SCORES,
     "rl2": RL2 + PPO + CLASSICAL + SCORES,
     "meta_parameters": META_PARAMETERS + Q_LEARNING + ("tanaka2004",) + SCORES,
+    "twostep-prefrontal": TWO_STEP + PPO + LSTM + SCORES,
+    "two_step": (*TWO_STEP, "akam2015", *PPO, *LSTM, *SCORES),
+    "volatilebandit-prefrontal": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
+    "volatile_bandit": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
@@ -64,9 +71,9 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "Bandit": RL2,
     "DependentBandit": ("wang2016",),
     "InformativeBandit": ("wang2016",),
-    "VolatileBandit": ("behrens2007", "wang2018"),
+    "VolatileBandit": VOLATILE,
     "TabularMDP": (*RL2, "osband2013"),
-    "TwoStep": ("daw2011", "wang2018"),
+    "TwoStep": TWO_STEP,
     "Ring": RING,
     "classical": CLASSICAL,
     "TwoStream": UVFA,
@@ -83,7 +90,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "SAC": SAC,
     "AlphaZero": ALPHAZERO,
     "GRU": ("cho2014",),
-    "LSTM": ("hochreiter1997", "gers2000"),
+    "LSTM": LSTM,
     "MinimalGRU": ("feng2024",),
     "FastWeights": ("schlag2021", "schmidhuber1992"),
     "RecurrentActorCritic": ("duan2016", "wang2016", "cho2014"),
@@ -630,6 +637,32 @@ ENTRIES: dict[str, Entry] = {
             "volume": "69",
             "pages": "1204--1215",
             "year": "2011",
+        },
+    ),
+    "akam2015": (
+        "article",
+        {
+            "author": "Akam, Thomas and Costa, Rui and Dayan, Peter",
+            "title": "Simple Plans or Sophisticated Habits? State, Transition and Learning Interactions in the "
+            "Two-Step Task",
+            "journal": "PLoS Computational Biology",
+            "volume": "11",
+            "number": "12",
+            "pages": "e1004648",
+            "year": "2015",
+        },
+    ),
+    "rescorla1972": (
+        "incollection",
+        {
+            "author": "Rescorla, Robert A. and Wagner, Allan R.",
+            "title": "A Theory of {Pavlovian} Conditioning: Variations in the Effectiveness of Reinforcement and "
+            "Nonreinforcement",
+            "booktitle": "Classical Conditioning {II}: Current Research and Theory",
+            "editor": "Black, Abraham H. and Prokasy, William F.",
+            "publisher": "Appleton-Century-Crofts",
+            "pages": "64--99",
+            "year": "1972",
         },
     ),
     "thompson1933": (

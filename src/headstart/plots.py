@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["INK", "adaptation_curves", "arms", "style"]
+__all__ = ["INK", "adaptation_curves", "arms", "panels", "style"]
 
 INK = "#1f2933"
 GRID = "#8a94a6"
@@ -127,6 +127,44 @@ def arms(
         axes.spines["left"].set_visible(False)
         axes.set(xlabel=f"{score} (line: 95 % interval; dots: single tasks)")
         axes.grid(axis="x")
+    return figure
+
+
+def panels(bars: Mapping[str, Mapping[str, Mapping[str, Scores]]], *, score: str, limit: float | None = None) -> Figure:
+    """Groups of bars, one panel beside the other on one scale, as behaviour is shown: who, in what case, what kind.
+
+    Bars are interquartile means, and the lines 95 % intervals.
+
+    **Arguments:**
+
+    - `bars`: scores `[seeds, tasks]` by panel, group and bar; the bars of all groups have the same names.
+    - `score`: what the axis says. `limit`: where it ends, if it is known.
+
+    **Raises:** `BadData` for no panel, or more bars in a group than the palette tells apart.
+    """
+    from matplotlib.figure import Figure
+
+    kinds = list(dict.fromkeys(kind for groups in bars.values() for group in groups.values() for kind in group))
+    _check_number(len(kinds))
+    with style():
+        figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+        shown = figure.subplots(1, len(bars), sharey=True, squeeze=False)[0]
+        width = 0.8 / len(kinds)
+        for axes, (panel, groups) in zip(shown, bars.items(), strict=True):
+            for at, group in enumerate(groups.values()):
+                for kind, values in group.items():
+                    place = at + (kinds.index(kind) - (len(kinds) - 1) / 2) * width
+                    found = estimate(values)
+                    axes.bar(place, found.value, width=0.9 * width, color=PALETTE[kinds.index(kind)], label=kind)
+                    if found.interval is not None:
+                        axes.vlines(place, *found.interval, color=INK, linewidth=1.5)
+            axes.set_title(panel)
+            axes.set_xticks(range(len(groups)), list(groups))
+            axes.tick_params(axis="x", length=0)
+            axes.grid(axis="y")
+        shown[0].set(ylabel=score, ylim=(0, limit))
+        handles, names = shown[0].get_legend_handles_labels()
+        figure.legend(handles[: len(kinds)], names[: len(kinds)], loc="outside lower center", ncols=len(kinds))
     return figure
 
 

@@ -12,7 +12,8 @@ from headstart.core.wrappers import Trials
 from headstart.errors import UsageError
 from headstart.progress import Quiet
 from headstart.studies import rl2
-from headstart.studies.rl2 import FAMILIES, Deaf, Family, Unrelated, judge, pupils
+from headstart.studies.pupils import Deaf
+from headstart.studies.rl2 import FAMILIES, Family, Unrelated, judge, pupils
 from headstart.studies.study import Arm, Verdict
 from headstart.worlds.bandits import Bandit
 from headstart.worlds.tabular import TabularMDP
@@ -110,16 +111,6 @@ def test_in_unrelated_trials_each_episode_has_a_task_of_its_own():
         assert all(len(np.unique(lane)) == tasks for lane in np.asarray(steps.reward).T)
         assert (np.asarray(steps.last) == (np.arange(5) == 4)[:, None]).all()
         assert (np.asarray(steps.percept.observation.begins) == 1).all()
-
-
-def test_who_is_deaf_hears_no_rewards():
-    world = Trials(Bandit(2), 3)
-    network = RecurrentActorCritic(world, jax.random.key(0), width=4)
-    percept = jax.tree.map(lambda leaf: leaf[1, 0], played(world, 3).percept)
-    rich = type(percept)(**(vars(percept) | {"reward": percept.reward + 5.0}))
-    output = lambda network, percept: network(percept, network.initial())[0].value
-    assert output(network, percept) != output(network, rich)
-    assert output(Deaf(network), percept) == output(Deaf(network), rich)
 
 
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):

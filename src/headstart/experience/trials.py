@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from headstart.core.collect import Lanes, begin, collect
+from headstart.core.collect import Act, Lanes, begin, collect
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.process import Online
 from headstart.core.types import Choice, Key, Percept, Step
@@ -27,7 +27,7 @@ from headstart.greedy import Evaluation
 from headstart.plots import adaptation_curves
 from headstart.report import Report
 
-__all__ = ["evaluate", "played"]
+__all__ = ["evaluate", "played", "sampling"]
 
 ENDLESS = 100_000  # steps without an end
 GROUPS = 16  # of trials, whose means an interval is of
@@ -82,6 +82,16 @@ def played(
     return np.asarray(found)
 
 
+def sampling(network: AbstractNetwork) -> Act:
+    """Acts by a network's policy, sampled as in training: how an agent explores is part of what it has learned."""
+
+    def act(percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
+        output, memory = network(percept, memory)
+        return Choice(output.policy.sample(key=key)), memory
+
+    return act
+
+
 @eqx.filter_jit
 def _play(
     trials: Trials, network: AbstractNetwork, count: int, most: int, key: Key
@@ -89,17 +99,13 @@ def _play(
     """The returns, and whether some trial was still going on after as many steps as there may be."""
     begin_key, act_key = jax.random.split(key)
 
-    def act(percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
-        output, memory = network(percept, memory)
-        return Choice(output.policy.sample(key=key)), memory
-
     def goes_on(carry: tuple[Lanes, _Earned, Array]) -> Array:
         _, earned, index = carry
         return ~jnp.all(earned.over) & (index < most)
 
     def step(carry: tuple[Lanes, _Earned, Array]) -> tuple[Lanes, _Earned, Array]:
         lanes, earned, index = carry
-        lanes, steps = collect(trials, network, act, lanes, 1, key=jax.random.fold_in(act_key, index))
+        lanes, steps = collect(trials, network, sampling(network), lanes, 1, key=jax.random.fold_in(act_key, index))
         return lanes, earned.count(jax.tree.map(lambda leaf: leaf[0], steps)), index + 1
 
     lanes = begin(trials, network, count, key=begin_key)

@@ -41,6 +41,8 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "fourrooms-uvfa": goals.fourrooms_uvfa,
     "pointgather-goals": goals.pointgather_goals,
     "bandit-rl2": experience.bandit_rl2,
+    "twostep-prefrontal": experience.twostep_prefrontal,
+    "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

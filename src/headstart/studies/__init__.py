@@ -25,6 +25,8 @@ STUDIES: dict[str, str] = {
     "perceptual_reward": "headstart.studies.perceptual_reward",
     "rl2": "headstart.studies.rl2",
     "meta_parameters": "headstart.studies.meta_parameters",
+    "two_step": "headstart.studies.two_step",
+    "volatile_bandit": "headstart.studies.volatile_bandit",
 }
 """The module of each study by its name on the command line."""
 

@@ -30,24 +30,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
 from headstart.configuration import configuration
-from headstart.core.network import AbstractNetwork, Memory
+from headstart.core.network import AbstractNetwork
 from headstart.core.networks import TwinRecurrentActorCritic
-from headstart.core.process import Online, train_at_once
-from headstart.core.types import Key, Outcome, Output, Percept, Task
+from headstart.core.process import Online
+from headstart.core.types import Key, Outcome, Task
 from headstart.core.world import AbstractWorld
 from headstart.core.wrappers import Counted, Sight, Trials
-from headstart.experience import classical
+from headstart.experience.classical import bandits, mdps
 from headstart.experience.trials import played
 from headstart.progress import AbstractObserver
 from headstart.recipes.experience import trying
 from headstart.studies.book import Book, Scores
+from headstart.studies.pupils import Deaf, taught
 from headstart.studies.study import (
     Arm,
     Paper,
@@ -74,22 +74,10 @@ TRIALS = 20_000  # that judge a network
 TASKS = 2_000  # that judge a classical player, for each of as many seeds
 SEEDS, QUICK_SEEDS = 5, 3
 WIDTH = 64
-BEST = 6.660  # of 5 arms in 10 pulls: `classical.bayes_optimal_value(5, 10)`
+BEST = 6.660  # of 5 arms in 10 pulls: `bandits.bayes_optimal_value(5, 10)`
 ORACLE = 219.0  # in ten episodes of an MDP, by value iteration
 NEARLY, MANY, MDP = 6.60, 77.5, 148.0  # bars: 10 pulls, 100 pulls, MDPs
 FAILED = 0.1  # of the way from any action to the best there is
-
-
-class Deaf(AbstractNetwork):
-    """A control: a network that is not told what its last action earned."""
-
-    network: AbstractNetwork
-
-    def initial(self) -> Memory:
-        return self.network.initial()
-
-    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
-        return self.network(eqx.tree_at(lambda percept: percept.reward, percept, jnp.zeros(())), memory)
 
 
 class Unrelated(Trials):
@@ -235,15 +223,12 @@ def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
 
 def learn(pupil: Pupil, family: Family, seeds: int) -> Scores:
     """The mean return of a trial after training, wherever the pupil is judged. The seeds learn in turn."""
-    learned = eqx.filter_jit(lambda key: train_at_once(pupil.process, family.iterations, key=key).learner.network)
-    scores: Scores = {name: [] for name in pupil.judged}
-    for seed in range(seeds):
-        train_key, judge_key = jax.random.split(jax.random.key(seed))
-        network = learned(train_key)
-        for name, trials in pupil.judged.items():
-            episode = played(trials, network, TRIALS, key=judge_key).mean()
-            scores[name].append(family.episodes * float(episode))
-    return scores
+
+    def judge(network: AbstractNetwork, key: Key) -> dict[str, float]:
+        mean = lambda trials: family.episodes * float(played(trials, network, TRIALS, key=key).mean())
+        return {name: mean(trials) for name, trials in pupil.judged.items()}
+
+    return taught(pupil.process, family.iterations, seeds, judge)
 
 
 def play(family: str, seeds: int) -> Scores:
@@ -252,20 +237,20 @@ def play(family: str, seeds: int) -> Scores:
     world, episodes = each.world, each.episodes
     if isinstance(world, TabularMDP):
         players: dict[str, Callable[..., Array]] = {
-            "posterior sampling, prior mean 0": partial(classical.psrl, prior_mean=0.0),
-            "posterior sampling, prior mean 1": partial(classical.psrl, prior_mean=1.0),
-            "greedy planning, prior mean 0": partial(classical.certainty_equivalent, prior_mean=0.0),
-            "greedy planning, prior mean 1": partial(classical.certainty_equivalent, prior_mean=1.0),
-            "any action": classical.random_walk,
-            "the truth known": classical.oracle,
+            "posterior sampling, prior mean 0": partial(mdps.psrl, prior_mean=0.0),
+            "posterior sampling, prior mean 1": partial(mdps.psrl, prior_mean=1.0),
+            "greedy planning, prior mean 0": partial(mdps.certainty_equivalent, prior_mean=0.0),
+            "greedy planning, prior mean 1": partial(mdps.certainty_equivalent, prior_mean=1.0),
+            "any action": mdps.random_walk,
+            "the truth known": mdps.oracle,
         }
     else:
         players = {
-            "tuned UCB": lambda *task, key: classical.tuned_ucb(*task, key=key)[0],
-            "Gittins index": classical.gittins,
-            "Thompson sampling": classical.thompson,
-            "greedy": classical.greedy,
-            "any arm": classical.random_pulls,
+            "tuned UCB": lambda *task, key: bandits.tuned_ucb(*task, key=key)[0],
+            "Gittins index": bandits.gittins,
+            "Thompson sampling": bandits.thompson,
+            "greedy": bandits.greedy,
+            "any arm": bandits.random_pulls,
         }
     scores: Scores = {f"{family}, {name}": [] for name in players}
     for seed in range(seeds):

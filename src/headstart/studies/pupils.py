@@ -1,0 +1,104 @@
+"""What studies of agents with memory share: pupils who lack something, and how they and others are judged.
+
+A pupil who lacks something is the method's own network, behind one of these; it is trained as the method is, and so may
+make what it can of what is left to it.
+
+| pupil | lacks |
+|---|---|
+| `Deaf` | what its last action earned |
+| `Unaware` | what its last action was |
+| `Forgetful` | all but the last step: its own memory is blanked at each |
+| `Blank` | all that has happened: each moment is as the first one |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from headstart.core.network import AbstractNetwork, Memory
+from headstart.core.process import Online, train_at_once
+from headstart.core.types import Key, Output, Percept, zeros_like
+from headstart.studies.book import Scores
+
+__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "judged", "taught"]
+
+
+class Deaf(AbstractNetwork):
+    """A network that is not told what its last action earned."""
+
+    network: AbstractNetwork
+
+    def initial(self) -> Memory:
+        return self.network.initial()
+
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        return self.network(eqx.tree_at(lambda percept: percept.reward, percept, jnp.zeros(())), memory)
+
+
+class Unaware(AbstractNetwork):
+    """A network that is told at each moment that its last action was number 0."""
+
+    network: AbstractNetwork
+
+    def initial(self) -> Memory:
+        return self.network.initial()
+
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        return self.network(eqx.tree_at(lambda percept: percept.action, percept, replace_fn=zeros_like), memory)
+
+
+class Forgetful(AbstractNetwork):
+    """A network that enters each moment without a memory. What the moment says of the last step it hears."""
+
+    network: AbstractNetwork
+
+    def initial(self) -> Memory:
+        return self.network.initial()
+
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        output, _ = self.network(percept, self.network.initial())
+        return output, memory
+
+
+class Blank(AbstractNetwork):
+    """A network to which each moment is as the first of an episode in which zeros are seen, and which has no memory."""
+
+    network: AbstractNetwork
+
+    def initial(self) -> Memory:
+        return self.network.initial()
+
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        nothing = eqx.tree_at(lambda percept: percept.first, zeros_like(percept), jnp.array(True))
+        output, _ = self.network(nothing, self.network.initial())
+        return output, memory
+
+
+Judge = Callable[[AbstractNetwork, Key], Mapping[str, float]]  # (network, key): its scores by name
+
+
+def taught(process: Online, iterations: int, seeds: int, judge: Judge) -> Scores:
+    """Train from each of `seeds` seeds in turn, and judge each network that comes of it.
+
+    Whoever has the same seed is judged with the same key, also in `judged`.
+    """
+    learned = eqx.filter_jit(lambda key: train_at_once(process, iterations, key=key).learner.network)
+    return _by_seed(learned, seeds, judge)
+
+
+def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
+    """Judge who needs no training, as often as those who do."""
+    return _by_seed(lambda _: player, seeds, judge)
+
+
+def _by_seed(network: Callable[[Key], AbstractNetwork], seeds: int, judge: Judge) -> Scores:
+    scores: Scores = {}
+    for seed in range(seeds):
+        train_key, judge_key = jax.random.split(jax.random.key(seed))
+        for name, score in judge(network(train_key), judge_key).items():
+            scores.setdefault(name, []).append(score)
+    return scores

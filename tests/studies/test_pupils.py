@@ -1,0 +1,77 @@
+"""Pupils who lack something hear what is left to them, and no more."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from headstart.core.collect import example
+from headstart.core.networks import RecurrentActorCritic
+from headstart.recipes.experience import prefrontal
+from headstart.studies.pupils import Blank, Deaf, Forgetful, Unaware, judged, taught
+from headstart.worlds.tabular import TwoStep
+
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
+WORLD = TwoStep()
+NETWORK = RecurrentActorCritic(WORLD, jax.random.key(0), width=4)
+PERCEPT = dataclasses.replace(
+    example(WORLD, NETWORK, key=jax.random.key(1)).percept,
+    observation=jnp.array([0.0, 1.0]),
+    action=jnp.array(1),
+    reward=jnp.array(1.0),
+    discount=jnp.array(1.0),
+)
+OTHER = {
+    "reward": dataclasses.replace(PERCEPT, reward=jnp.array(0.0)),
+    "action": dataclasses.replace(PERCEPT, action=jnp.array(0)),
+    "observation": dataclasses.replace(PERCEPT, observation=jnp.array([1.0, 0.0])),
+}
+
+
+def told_apart(network):
+    """Whether the network says another thing of a percept that differs in this, or after another moment."""
+    value = lambda percept, memory: float(network(percept, memory)[0].value)
+    start = network.initial()
+    found = {name: value(other, start) != value(PERCEPT, start) for name, other in OTHER.items()}
+    before = [network(percept, start)[1] for percept in (PERCEPT, *OTHER.values())]
+    return found | {"past": len({value(PERCEPT, memory) for memory in before}) > 1}
+
+
+@pytest.mark.parametrize(
+    ("pupil", "lacking"),
+    [
+        (lambda network: network, set()),
+        (Deaf, {"reward"}),
+        (Unaware, {"action"}),
+        (Forgetful, {"past"}),
+        (Blank, {"reward", "action", "observation", "past"}),
+    ],
+)
+def test_a_pupil_tells_apart_all_but_what_it_lacks(pupil, lacking):
+    found = told_apart(pupil(NETWORK))
+    assert {name for name, told in found.items() if not told} == lacking
+
+
+def test_a_pupil_without_a_memory_is_as_the_network_is_at_first():
+    first = dataclasses.replace(jax.tree.map(jnp.zeros_like, PERCEPT), first=jnp.array(True))
+    expected, _ = NETWORK(first, NETWORK.initial())
+    assert Blank(NETWORK)(PERCEPT, NETWORK.initial())[0].value == expected.value
+
+
+def test_whoever_has_the_same_seed_is_judged_with_the_same_key():
+    keys = []
+
+    def judge(network, key):
+        keys.append(jax.random.key_data(key).tolist())
+        return {"weight": float(jnp.sum(jnp.abs(jax.tree.leaves(network)[0])))}
+
+    world = TwoStep(trials=3)
+    scores = taught(prefrontal(world, 3, 2, lanes=2, width=4), 2, 2, judge)
+    assert np.shape(scores["weight"]) == (2,)
+    assert scores["weight"][0] != scores["weight"][1], "each seed learns for itself"
+    assert len(set(judged(NETWORK, 2, judge)["weight"])) == 1
+    assert keys[:2] == keys[2:]
+    assert keys[0] != keys[1]
