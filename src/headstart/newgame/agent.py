@@ -25,8 +25,7 @@ from headstart.worlds.boardgames.facts import FACTS
 from headstart.worlds.boardgames.glance import FEATURES, glance
 from headstart.worlds.boardgames.network import Player
 from headstart.worlds.boardgames.trials import Ending, Sight
-from headstart.worlds.boardgames.vocabulary import STOP
-from headstart.worlds.boardgames.vocabulary import size as vocabulary_size
+from headstart.worlds.boardgames.vocabulary import STOP, vocabulary
 
 __all__ = ["Inference", "Recollection", "UniversalAgent", "new_reader"]
 
@@ -62,7 +61,7 @@ class Witness(eqx.Module):
 
 def new_reader(key: Key) -> Reader:
     """Who reads rules and says how likely each of `FACTS` is, in log-odds; it has not read anything yet."""
-    return Reader(vocabulary_size(), len(FACTS), stop=STOP, key=key)
+    return Reader(vocabulary().size, len(FACTS), stop=STOP, key=key)
 
 
 class Inference(eqx.Module):

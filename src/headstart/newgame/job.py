@@ -32,7 +32,7 @@ from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.family import draw_games, world_of
 from headstart.worlds.boardgames.picture import picture
 from headstart.worlds.boardgames.rules import Rules
-from headstart.worlds.boardgames.vocabulary import tokens, unknown_share
+from headstart.worlds.boardgames.vocabulary import vocabulary
 from headstart.worlds.boardgames.words import describe
 
 __all__ = ["meet"]
@@ -72,7 +72,7 @@ def meet(rules: Rules | None, *, directory: Path, observer: AbstractObserver, se
     rules = rules or next(game for game in draw_games(16, "held-out", seed=seed, canvas=5) if _has_room(game))
     text = describe(rules, np.random.default_rng(seed), "held-out")
     observer.say(f"A new game, {rules.rows} by {rules.columns}. What the agent is told of it:\n\n  {text}\n")
-    if share := unknown_share(text):
+    if share := vocabulary().unknown_share(text):
         observer.say(f"{share:.0%} of these words are new to the agent.")
     agent, made = prior.load()
     observer.say(f"The prior: {made['moves']:,} moves of self-play over {made['games']:,} other games.")
@@ -130,7 +130,7 @@ def _has_room(rules: Rules) -> bool:
 
 def _single(rules: Rules, text: str) -> BoardGames:
     world = world_of([rules], canvas=max(rules.rows, rules.columns, 4), paraphrases=1)
-    return eqx.tree_at(lambda world: world.words, world, jnp.asarray(tokens(text), jnp.int16)[None, None])
+    return eqx.tree_at(lambda world: world.words, world, jnp.asarray(vocabulary().tokens(text), jnp.int16)[None, None])
 
 
 def _curve(by_games: dict[int, np.ndarray]) -> Curve:

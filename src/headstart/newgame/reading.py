@@ -22,12 +22,12 @@ from headstart.core.scan import scan
 from headstart.core.types import Key, Metrics
 from headstart.greedy import Evaluation
 from headstart.instructions.reader import Reader
+from headstart.instructions.vocabulary import PADDING, UNKNOWN
 from headstart.newgame.agent import new_reader
 from headstart.report import Report
 from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.facts import FACTS, facts
 from headstart.worlds.boardgames.family import Side, draw_games, read_texts, world_of
-from headstart.worlds.boardgames.vocabulary import PADDING, UNKNOWN
 
 __all__ = ["Lessons", "Reading", "ReadingState", "evaluate", "misread", "process", "with_gaps"]
 

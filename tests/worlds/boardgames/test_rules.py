@@ -7,7 +7,7 @@ import pytest
 
 from headstart.errors import BadData, UsageError
 from headstart.worlds.boardgames.rules import CLASSICS, Rules, dumps, load, loads
-from headstart.worlds.boardgames.vocabulary import WORDS, tokens
+from headstart.worlds.boardgames.vocabulary import WORDS, vocabulary
 
 CENTRE = {"placing": "capturing", "capture": "flip", "start": "centre"}
 ROOM_FOR_NOBODY = tuple((row, column) for row in range(4) for column in range(4) if row in (0, 3) or column in (0, 3))
@@ -177,7 +177,7 @@ def test_a_text_beyond_what_an_agent_reads_is_cut_with_a_warning(text):
         rules = loads(f"rows = 3\ncolumns = 3\ntext = '''{text}'''")
     assert time.perf_counter() - began < 1
     assert text.startswith(rules.text)
-    assert (tokens(rules.text) == tokens(text)).all()
+    assert (vocabulary().tokens(rules.text) == vocabulary().tokens(text)).all()
 
 
 def test_control_characters_are_stripped_from_a_text():

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from headstart.errors import BadData
-from headstart.worlds.boardgames import vocabulary, words
+from headstart.instructions.vocabulary import PADDING, UNKNOWN, split_words
+from headstart.worlds.boardgames import words
 from headstart.worlds.boardgames.rules import CLASSICS, Rules
-from headstart.worlds.boardgames.vocabulary import PADDING, UNKNOWN, WORDS, split_words, tokens, unknown_share
+from headstart.worlds.boardgames.vocabulary import WORDS, vocabulary
 from headstart.worlds.boardgames.words import describe, phrases, sentences
 
+tokens, unknown_share = vocabulary().tokens, vocabulary().unknown_share
 SPLITS = ("train", "held-out")
 FIELDS = ("cells", "edges", "placing", "capture", "winning", "length", "lines", "misere", "stones", "swap")
 
@@ -187,13 +189,13 @@ def test_held_out_ways_use_words_that_training_uses():
 
 
 def test_the_vocabulary_knows_every_word_of_the_grammar():
-    known = vocabulary.numbers()
+    known = vocabulary().numbers
     assert words_of("train", chatter=True) | words_of("held-out", chatter=True) <= known.keys()
     rng = np.random.default_rng(4)
     for split, rules in itertools.product(SPLITS, [*games(100), *CLASSICS.values()]):
         assert unknown_share(describe(rules, rng, split)) == 0
     assert min(known.values()) == UNKNOWN + 1
-    assert set(known.values()) == set(range(2, vocabulary.size()))
+    assert set(known.values()) == set(range(2, vocabulary().size))
 
 
 def test_synonyms_are_read_as_words_that_training_uses():
@@ -202,7 +204,7 @@ def test_synonyms_are_read_as_words_that_training_uses():
     met |= {word for group in (words.PIECES, words.SQUARES, words.HEXAGONS, words.FREE, words.ENEMY) for word in group}
     met |= {f"{word}s" for word in words.PIECES + words.SQUARES + words.HEXAGONS}
     met |= {word for pair in words.NAMED + words.UNNAMED for name in pair for word in split_words(name)}
-    path = Path(vocabulary.__file__).with_name("vocabulary.txt")
+    path = Path(words.__file__).with_name("vocabulary.txt")
     for line in path.read_text(encoding="utf-8").splitlines():
         head, *synonyms = line.split()
         assert head in met or not [word for word in synonyms if not word.isdigit()], line
@@ -302,7 +304,7 @@ def test_a_persons_own_words_are_kept():
 
 def test_tokens_are_numbers_then_padding():
     read = tokens("Three stones in a row, WIN!")
-    known = vocabulary.numbers()
+    known = vocabulary().numbers
     expected = [known[word] for word in ("three", "stones", "in", "a", "row", "win", ".")]
     assert read.dtype == np.int32
     assert read.shape == (WORDS,)
@@ -337,7 +339,7 @@ def test_unknown_words_are_counted():
 
 def test_long_texts_are_read_to_the_limit():
     read = tokens("stones " * 100_000)
-    assert (read == vocabulary.numbers()["stones"]).all()
+    assert (read == vocabulary().numbers["stones"]).all()
 
 
 def test_thousands_of_texts_take_seconds():
@@ -346,12 +348,13 @@ def test_thousands_of_texts_take_seconds():
 import time
 import numpy as np
 from headstart.worlds.boardgames.rules import CLASSICS
-from headstart.worlds.boardgames.words import describe, tokens
+from headstart.worlds.boardgames.words import describe
+from headstart.worlds.boardgames.vocabulary import vocabulary
 rng = np.random.default_rng(9)
 began = time.process_time()
 for _ in range(250):
     for rules in CLASSICS.values():
-        tokens(describe(rules, rng))
+        vocabulary().tokens(describe(rules, rng))
 print(time.process_time() - began)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -17,7 +17,8 @@ from jaxtyping import Array, Int
 from headstart.errors import BadData
 from headstart.worlds.boardgames.engine import BoardGames, compile_rules, stack
 from headstart.worlds.boardgames.rules import Rules
-from headstart.worlds.boardgames.words import describe, tokens
+from headstart.worlds.boardgames.vocabulary import vocabulary
+from headstart.worlds.boardgames.words import describe
 
 __all__ = ["HELD_OUT_SHARE", "Side", "combination", "draw_games", "is_held_out", "read_texts", "world_of"]
 
@@ -99,7 +100,7 @@ def _proposals(rng: np.random.Generator, canvas: int) -> Iterator[Rules]:
 def read_texts(games: list[Rules], side: Side, *, paraphrases: int, seed: int) -> Int[Array, "games paraphrases words"]:
     """Rule texts as token ids: `paraphrases` of each game, or its own text where it has one."""
     rng = np.random.default_rng([seed, side == "held-out"])
-    rows = [[tokens(game.text or describe(game, rng, side)) for _ in range(paraphrases)] for game in games]
+    rows = [[vocabulary().tokens(game.text or describe(game, rng, side)) for _ in range(paraphrases)] for game in games]
     return jnp.asarray(np.array(rows, np.int16))
 
 

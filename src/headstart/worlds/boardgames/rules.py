@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import BadData, UsageError
-from headstart.worlds.boardgames.vocabulary import WORDS, leading_words
+from headstart.instructions.vocabulary import leading_words
+from headstart.worlds.boardgames.vocabulary import WORDS
 
 __all__ = ["CLASSICS", "Cell", "Rules", "dumps", "load", "loads"]
 

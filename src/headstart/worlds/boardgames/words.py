@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from headstart.instructions.vocabulary import split_words
 from headstart.worlds.boardgames.rules import Rules
-from headstart.worlds.boardgames.vocabulary import WORDS, numbers, split_words, tokens
+from headstart.worlds.boardgames.vocabulary import WORDS, vocabulary
 
-__all__ = ["Sentence", "Split", "describe", "phrases", "sentences", "tokens"]
+__all__ = ["Sentence", "Split", "describe", "phrases", "sentences"]
 
 Split = Literal["train", "held-out"]
 Pick = Callable[[Sequence[Any]], Any]  # one of some options
@@ -124,7 +125,8 @@ def _all(parts: Template) -> list[str]:
 
 def _read(sentence: str) -> tuple[int | str, ...]:
     """A sentence as a reader tells it from others: synonyms are one word."""
-    return tuple(numbers().get(word, word) for word in split_words(sentence))
+    numbers = vocabulary().numbers
+    return tuple(numbers.get(word, word) for word in split_words(sentence))
 
 
 def describe(rules: Rules, rng: np.random.Generator, split: Split = "train") -> str:
