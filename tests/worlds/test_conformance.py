@@ -17,6 +17,7 @@ from headstart.worlds.image_maze import ImageMaze
 from headstart.worlds.navigation import Direction, Navigation, SparseCorners
 from headstart.worlds.point import PointGather, TwoRoomMaze
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
+from headstart.worlds.puddles import PuddleMaps
 from headstart.worlds.push import Push
 from headstart.worlds.rings import Ring
 from headstart.worlds.tabular import TabularMDP, TwoStep
@@ -40,6 +41,7 @@ WORLDS = {
     "pendulum": Pendulum,
     "bit-flipping": lambda: BitFlipping(4),
     "push": Push,
+    "puddles": lambda: TimeLimit(PuddleMaps("global"), 75),
     "four-rooms": FourRooms,
     "four-rooms-image": lambda: FourRooms("image"),
     "lava": lambda: LavaWorld("one-hot"),

@@ -17,11 +17,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from headstart.core.types import Key
+from headstart.instructions.encoders import AbstractEncoder
 
 __all__ = ["Reader"]
 
 
-class Reader(eqx.Module):
+class Reader(AbstractEncoder):
     """Token ids `[words]` (0 pads) to an embedding `[size]`, the sum of what each sentence says.
 
     **Arguments:**
