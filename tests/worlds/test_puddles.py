@@ -70,12 +70,8 @@ def meant(words, things):
 @pytest.mark.parametrize(("kind", "side"), list(itertools.product(KINDS, SIDES)))
 def test_the_words_mean_the_goal(kind, side):
     tasks = drawn(kind, side, 150)
-    for tokens, things, goal in zip(
-        np.asarray(tasks.instruction),
-        np.asarray(tasks.parameters.things),
-        np.asarray(tasks.parameters.goal),
-        strict=True,
-    ):
+    drawn_maps = (tasks.instruction, tasks.parameters.things, tasks.parameters.goal)
+    for tokens, things, goal in zip(*map(np.asarray, drawn_maps), strict=True):
         words = sentence(tokens)
         assert meant(words, things).tolist() == list(divmod(int(goal), SIZE)), words
 

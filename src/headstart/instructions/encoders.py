@@ -1,14 +1,15 @@
 """Encoders of texts: words as numbers in, an embedding out, trained with whatever the text is read for.
 
 All are one idea: `encoder(tokens)`, a text `[words]` of a `headstart.instructions.vocabulary.Vocabulary`, padded with
-zeros, to `[size]`. Which one it is, whoever conditions on the embedding need not know. A text is encoded once for a task
-and not at each step, by whoever holds the task.
+zeros, to `[size]`. Which one it is, whoever conditions on the embedding need not know. A text is encoded once for a
+task and not at each step, by whoever holds the task.
 
 | encoder | reads | for |
 |---|---|---|
 | `Recurrent` | word after word, by a cell that remembers | sentences whose order matters; the default |
 | `Attentive` | all words at once, each asking all others | the same, parallel in the words |
 | `BagOfWords` | the words without their order | texts that name things; a control where order matters |
+| `headstart.instructions.minilm.Sentences` | the number of a text that a frozen network has read | paraphrases |
 | `headstart.instructions.reader.Reader` | phrases of sentences, whose meanings add up | long texts of many statements |
 """
 

@@ -108,7 +108,7 @@ class Grounded(AbstractValueMap):
         self.local, self.gradient = local, gradient
 
     def __call__(self, task: Task) -> Float[Array, "cells"]:
-        chart, text = task.parameters, self.encoder(task.instruction)
+        chart, text = task.parameters, read(self.encoder, task)
         things = jax.nn.one_hot(chart.things, len(self.things)) @ self.things
         near = neighbourhoods(things) @ self.kernel(text)
         rows, columns = jnp.meshgrid(jnp.arange(SIZE), jnp.arange(SIZE), indexing="ij")
@@ -145,7 +145,7 @@ class UVFAText(AbstractValueMap):
         chart = task.parameters
         things = jax.nn.one_hot(chart.things, len(self.things)) @ self.things
         cells = self.of_land(chart.puddle.ravel().astype(jnp.float32)) + self.of_things(things.ravel())
-        return cells.reshape(CELLS, -1) @ self.of_text(self.encoder(task.instruction))
+        return cells.reshape(CELLS, -1) @ self.of_text(read(self.encoder, task))
 
 
 class ConvolutionalText(AbstractValueMap):
@@ -171,7 +171,7 @@ class ConvolutionalText(AbstractValueMap):
         self.tail = tuple(Linear.drawn(*size, key=each) for *size, each in zip(sizes, outputs, tail_keys, strict=True))
 
     def __call__(self, task: Task) -> Float[Array, "cells"]:
-        chart, text = task.parameters, self.encoder(task.instruction)
+        chart, text = task.parameters, read(self.encoder, task)
         things = jax.nn.one_hot(chart.things, len(self.things)) @ self.things
         seen = jnp.concatenate([things, self.land[chart.puddle.astype(int)][..., None]], axis=-1)
         hidden = jax.nn.relu(self.of_map(neighbourhoods(seen)))
@@ -181,6 +181,12 @@ class ConvolutionalText(AbstractValueMap):
             hidden = layer(jnp.concatenate([around, said], axis=-1) if number == 0 else around)
             hidden = jax.nn.relu(hidden) if number < len(self.tail) - 1 else hidden
         return hidden.reshape(CELLS)
+
+
+def read(encoder: AbstractEncoder, task: Task) -> Float[Array, "size"]:
+    """What a task's instruction says."""
+    assert task.instruction is not None
+    return encoder(task.instruction)
 
 
 def neighbourhoods(maps: Float[Array, "rows columns channels"]) -> Float[Array, "rows columns nine_channels"]:
@@ -256,7 +262,7 @@ class Walking(eqx.Module):
 
     def fit(self, network: ValueMap, tasks: Task, *, key: Key) -> ValueMap:
         """The network, after so many rounds in these tasks `[tasks]`."""
-        count = tasks.instruction.shape[0]
+        count = tasks.parameters.goal.size
         rewards = jax.vmap(PuddleMaps.rewards)(tasks.parameters)
         ends = jnp.arange(CELLS) == tasks.parameters.goal[:, None]
         rate = optax.cosine_decay_schedule(self.learning_rate, self.rounds * self.updates)
@@ -297,8 +303,8 @@ class Walking(eqx.Module):
 
         begun = (arrays, prepare(optimiser, (network,)), arrays, jnp.zeros((count, CELLS), bool))
         drawn = (jnp.arange(self.rounds), jax.random.split(key, self.rounds))
-        (arrays, *_), _ = jax.lax.scan(go_round, begun, drawn)
-        return of(arrays)
+        ended, _ = jax.lax.scan(go_round, begun, drawn)
+        return of(ended[0])
 
 
 STEPS = 75  # of a walk, at most

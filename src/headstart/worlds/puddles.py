@@ -1,9 +1,9 @@
 """Maps of grass, puddles and things, and an instruction that says by them which cell to go to.
 
-Janner, Narasimhan and Barzilay, *Representation learning for grounded spatial reasoning*, TACL 2018, section 5: 10 by 10
-cells, 6 things of which there is one each and 4 kinds of which there are several, 4 moves; to reach the goal earns 3 and
-ends the episode, and to enter a puddle costs 1. The paper's maps and its people's sentences are not at hand: maps are
-drawn anew, and sentences are from a grammar of our own.
+Janner, Narasimhan and Barzilay, *Representation learning for grounded spatial reasoning*, TACL 2018, section 5: 10 by
+10 cells, 6 things of which there is one each and 4 kinds of which there are several, 4 moves; to reach the goal earns 3
+and ends the episode, and to enter a puddle costs 1. The paper's maps and its people's sentences are not at hand: maps
+are drawn anew, and sentences are from a grammar of our own.
 
 An instruction is *local* where it goes by a thing of which there is one ("stop two cells left of the well"), and
 *global* where it goes by the map as a whole ("just below the rock nearest to the upper right corner"). Every other one
@@ -45,7 +45,7 @@ CANDIDATES = 32  # instructions that are drawn, of which the first that means on
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # up, right, down, left
 ANYWHERE = ((0, 0),)  # the direction of a thing of which there is one
 DIRECTIONS = tuple(each for each in itertools.product((-1, 0, 1), repeat=2) if each != (0, 0))
-OFFSETS = tuple(itertools.product((-1, 0, 1), repeat=2)) + ((-2, 0), (0, 2), (2, 0), (0, -2))
+OFFSETS = (*itertools.product((-1, 0, 1), repeat=2), (-2, 0), (0, 2), (2, 0), (0, -2))
 
 # How a place beside a thing is said, to train by; the last way is kept back for held-out paraphrases.
 _UP = ("above", "north of", "up from"), ("below", "south of", "down from")
@@ -155,7 +155,7 @@ class PuddleMaps(AbstractWorld):
 
     @staticmethod
     def values(chart: Chart, discount: float) -> Float[Array, "cells"]:
-        """V(s) = R(s) + γ maxₛ′ V(s′), with what entering s earns counted in, as the paper has it; R(s) for the goal."""
+        """V(s) = R(s) + γ maxₛ′ V(s′), with what entering s earns counted in, as in the paper; R(s) for the goal."""
         rewards, there = PuddleMaps.rewards(chart), jnp.arange(SIZE * SIZE) == chart.goal
         better = lambda _, values: rewards + discount * jnp.max(values[AFTER], axis=1) * ~there
         return jax.lax.fori_loop(0, 3 * SIZE, better, jnp.where(there, rewards, -GOAL))
