@@ -371,7 +371,7 @@ class Linear(eqx.Module):
         assert layer.bias is not None
         return cls(layer.weight, layer.bias)
 
-    def __call__(self, x: Float[Array, "inputs"], *, key: Key | None = None) -> Float[Array, "outputs"]:
+    def __call__(self, x: Float[Array, "*batch inputs"], *, key: Key | None = None) -> Float[Array, "*batch outputs"]:
         return x @ self.weight.T + self.bias
 
 

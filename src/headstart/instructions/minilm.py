@@ -149,7 +149,7 @@ def _read(path: Path) -> bytes:
 @jax.jit
 def _embedded(
     weights: Weights, tokens: Int[Array, "texts words"], there: Bool[Array, "texts words"]
-) -> Float[Array, "texts 384"]:
+) -> Float[Array, "texts size"]:
     part = functools.partial(_Part, weights)
     embeddings = part("embeddings")
     heard = embeddings["word_embeddings.weight"][tokens]

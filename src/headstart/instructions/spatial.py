@@ -166,8 +166,7 @@ class ConvolutionalText(AbstractValueMap):
         self.things = jax.random.normal(things_key, (1 + len(THINGS), THING))
         self.encoder = encoder(vocabulary().size, TEXT, key=encoder_key)
         self.of_map = Linear.drawn(9 * (THING + 1), width, key=map_key)
-        sizes = [9 * width + TEXT, *[9 * width] * (depth - 1)]
-        outputs = [*[width] * (depth - 1), 1]
+        sizes, outputs = [9 * width + TEXT, *[9 * width] * depth], [*[width] * depth, 1]
         self.tail = tuple(Linear.drawn(*size, key=each) for *size, each in zip(sizes, outputs, tail_keys, strict=True))
 
     def __call__(self, task: Task) -> Float[Array, "cells"]:
