@@ -32,6 +32,7 @@ Q_LEARNING = ("watkins1992",)
 META_PARAMETERS = ("schweighofer2003meta",)
 RING = ("tanaka2004", *META_PARAMETERS)
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
+SPATIAL = ("janner2018spatial",)
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
 COMPOSED: dict[str, tuple[str, ...]] = {
@@ -62,6 +63,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "two_step": (*TWO_STEP, "akam2015", *PPO, *LSTM, *SCORES),
     "volatilebandit-prefrontal": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
     "volatile_bandit": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
+    "spatial_reasoning": SPATIAL + UVFA + LSTM + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
@@ -76,6 +78,10 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "TwoStep": TWO_STEP,
     "Ring": RING,
     "classical": CLASSICAL,
+    "PuddleMaps": SPATIAL,
+    "Grounded": SPATIAL,
+    "MiniLM": ("wang2020minilm", "reimers2019"),
+    "Attentive": ("vaswani2017",),
     "TwoStream": UVFA,
     "Horde": HORDE,
     "MAML": MAML,
@@ -126,6 +132,46 @@ def _arxiv(identifier: str) -> dict[str, str]:
 
 
 ENTRIES: dict[str, Entry] = {
+    "janner2018spatial": (
+        "article",
+        {
+            "author": "Janner, Michael and Narasimhan, Karthik and Barzilay, Regina",
+            "title": "Representation Learning for Grounded Spatial Reasoning",
+            "journal": "Transactions of the Association for Computational Linguistics",
+            "volume": "6",
+            "pages": "49--61",
+            "year": "2018",
+        },
+    ),
+    "wang2020minilm": (
+        "inproceedings",
+        {
+            "author": "Wang, Wenhui and Wei, Furu and Dong, Li and Bao, Hangbo and Yang, Nan and Zhou, Ming",
+            "title": "{MiniLM}: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained "
+            "Transformers",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "year": "2020",
+        },
+    ),
+    "reimers2019": (
+        "inproceedings",
+        {
+            "author": "Reimers, Nils and Gurevych, Iryna",
+            "title": "Sentence-{BERT}: Sentence Embeddings using {Siamese} {BERT}-Networks",
+            "booktitle": "Conference on Empirical Methods in Natural Language Processing",
+            "year": "2019",
+        },
+    ),
+    "vaswani2017": (
+        "inproceedings",
+        {
+            "author": "Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and Jones, Llion and "
+            "Gomez, Aidan N. and Kaiser, {\\L}ukasz and Polosukhin, Illia",
+            "title": "Attention is All You Need",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "year": "2017",
+        },
+    ),
     "schulman2017": (
         "article",
         {
