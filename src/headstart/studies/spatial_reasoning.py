@@ -171,6 +171,7 @@ def tasks_on(
     drawn = jax.vmap(lambda key: world.chart(key=key))(jax.random.split(chart_key, charts))
     on_one = jax.vmap(lambda chart, key: world.ask(chart, key=key), in_axes=(None, 0))
     tasks = jax.vmap(on_one)(drawn, jax.random.split(ask_key, (charts, asked)))
+    assert tasks.instruction is not None
     tasks = Task(tasks.parameters, instruction=heard(tasks.instruction, heard_key))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), tasks)
 
