@@ -33,6 +33,7 @@ META_PARAMETERS = ("schweighofer2003meta",)
 RING = ("tanaka2004", *META_PARAMETERS)
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 SPATIAL = ("janner2018spatial",)
+GROUNDING = ("narasimhan2018grounding",)
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
 COMPOSED: dict[str, tuple[str, ...]] = {
@@ -79,6 +80,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "Ring": RING,
     "classical": CLASSICAL,
     "PuddleMaps": SPATIAL,
+    "FriendsAndEnemies": GROUNDING,
     "Grounded": SPATIAL,
     "MiniLM": ("wang2020minilm", "reimers2019"),
     "Attentive": ("vaswani2017",),
@@ -140,6 +142,17 @@ ENTRIES: dict[str, Entry] = {
             "journal": "Transactions of the Association for Computational Linguistics",
             "volume": "6",
             "pages": "49--61",
+            "year": "2018",
+        },
+    ),
+    "narasimhan2018grounding": (
+        "article",
+        {
+            "author": "Narasimhan, Karthik and Barzilay, Regina and Jaakkola, Tommi",
+            "title": "Grounding Language for Transfer in Deep Reinforcement Learning",
+            "journal": "Journal of Artificial Intelligence Research",
+            "volume": "63",
+            "pages": "849--874",
             "year": "2018",
         },
     ),

@@ -13,6 +13,7 @@ from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import GameTrials
 from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar, Pendulum
 from headstart.worlds.four_rooms import FourRooms, LavaWorld
+from headstart.worlds.friends_and_enemies import FriendsAndEnemies
 from headstart.worlds.image_maze import ImageMaze
 from headstart.worlds.navigation import Direction, Navigation, SparseCorners
 from headstart.worlds.point import PointGather, TwoRoomMaze
@@ -41,6 +42,7 @@ WORLDS = {
     "pendulum": Pendulum,
     "bit-flipping": lambda: BitFlipping(4),
     "push": Push,
+    "friends-and-enemies": lambda: FriendsAndEnemies(each=2),
     "puddles": lambda: TimeLimit(PuddleMaps("global"), 75),
     "four-rooms": FourRooms,
     "four-rooms-image": lambda: FourRooms("image"),
