@@ -10,14 +10,14 @@ Schulman and others, *Trust region policy optimization*, ICML 2015, section 6 an
 | δ | `reach`, in nats |
 | L(θ), whose gradient is g | `gain(outputs(vector))` |
 | D_KL(θ_old, θ) | `divergence(outputs(old), outputs(vector))` |
-| F = Jᵀ M J (appendix C.1) | `outputs`, or some of them, linearised (J), and the curvature of `divergence` in the outputs (M) |
+| F = Jᵀ M J (appendix C.1) | `outputs` or some of them, linearised (J); the curvature of `divergence` in these (M) |
 | conjugate gradients, backtracking | `iterations`; `shrink`, `tries` |
 
 As the divergence is least where nothing has moved, Jᵀ M J is its second derivative exactly. So where `outputs` holds a
 gradient step of its own, as in MAML, no third derivative is needed, nor the finite differences of Finn and others.
 
-Nearly all of a step's time goes into products with F. F only says which way to go: how far, and whether at all, is for
-the backtracking to find, from all that was met. So F may be judged from less (appendix C.1 takes a tenth), as `curvature`.
+Most of a step's time goes into products with F. F only says which way to go: how far, and whether at all, is for the
+backtracking to find, from all that was met. So F may be judged from less, as that appendix proposes: see `curvature`.
 """
 
 from __future__ import annotations

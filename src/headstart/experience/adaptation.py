@@ -1,7 +1,7 @@
 """Adaptation: what a policy earns in a new task before, and after, each of a few steps of policy gradient.
 
 Finn, Abbeel and Levine, *Model-agnostic meta-learning for fast adaptation of deep networks*, ICML 2017, figures 4 and
-5: the k-shot curve of a learned initial policy, beside one that was drawn at random and an expert who was told the task.
+5: the k-shot curve of a learned initial policy, beside one that was drawn at random and an expert who knows the task.
 Each update is made from trajectories of its own; the first by α, and later ones by α / 2, as in the authors' code
 (`MAML.adapt`). Which share of the way from before to the expert an update goes is the *gap closed*.
 
@@ -28,7 +28,6 @@ from jaxtyping import Array, Float
 from headstart.core.network import AbstractNetwork
 from headstart.core.scan import scan
 from headstart.core.types import Key, Task
-from headstart.core.world import AbstractWorld
 from headstart.core.wrappers import Among
 from headstart.errors import BadData
 from headstart.evaluation import Curve, check_held_out, gap_closed
