@@ -57,6 +57,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "perceptual_reward": PERCEPTUAL + DQN + SCORES,
     "bandit-rl2": RL2 + PPO + SCORES,
     "rl2": RL2 + PPO + CLASSICAL + SCORES,
+    "navigation-maml": MAML + SCORES,
+    "direction-maml": MAML + SCORES,
     "maml": MAML + SCORES,
     "meta_parameters": META_PARAMETERS + Q_LEARNING + ("tanaka2004",) + SCORES,
     "twostep-prefrontal": TWO_STEP + PPO + LSTM + SCORES,

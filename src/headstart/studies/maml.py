@@ -73,8 +73,8 @@ __all__ = ["CLAIM", "PAPER", "run"]
 
 CLAIM = (
     "From an initial policy that was learned by MAML, one step of policy gradient closes most of the gap to an expert "
-    "in a new task, where a policy that was trained on all tasks at once does not; and the initial policy is credited for "
-    "how it explores only by an estimator that knows who chose the actions."
+    "in a new task, where a policy that was trained on all tasks at once does not; and the initial policy is credited "
+    "for how it explores only by an estimator that knows who chose the actions."
 )
 PAPER = Paper("finn2017maml", ("figure 4", "figure 5"))
 
