@@ -69,8 +69,8 @@ def test_a_rate_of_nothing_adapts_nothing_and_lessons_are_of_another_task():
 
 def test_an_update_that_diverges_is_named():
     process = small(rate=1e30)
+    network = process.network(jax.random.key(0))
     with pytest.raises(BadData, match=r"in task 0 .* after update [12] is not finite; lower the rate .* from 1e\+30"):
-        network = process.network(jax.random.key(0))
         adapted(process, network, places([0.5, 0.5], [0.1, 0.2]), updates=2, key=jax.random.key(1))
 
 
