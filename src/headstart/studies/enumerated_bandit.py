@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,8 +75,8 @@ def objective(theta: Vector, draws: int, rate: float) -> float:
     )
 
 
-def slope(function: Callable[[Vector], float], theta: Vector, by: float = 1e-4) -> Vector:
-    """The gradient by central differences."""
+def slope(function: Callable[[Vector], Any], theta: Vector, by: float = 1e-4) -> Float[np.ndarray, "arms *value"]:
+    """The gradient of a number, or of each number of an array, by central differences."""
     ways = np.eye(len(theta))
     return np.array([(function(theta + by * way) - function(theta - by * way)) / (2 * by) for way in ways])
 
