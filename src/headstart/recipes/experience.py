@@ -80,7 +80,7 @@ def direction_maml(iterations: int = 200) -> Recipe:
     """
     from headstart.worlds.navigation import Direction
 
-    return _by_gradient(adapting(Direction(), rate=1.0, discount=0.9), iterations)
+    return _by_gradient(adapting(Direction(), rate=0.1, discount=0.9), iterations)
 
 
 def adapting(
