@@ -63,7 +63,7 @@ def volatilebandit_prefrontal(iterations: int = 320) -> Recipe:
     return dataclasses.replace(recipe, evaluate=evaluate_volatility)
 
 
-def navigation_maml(iterations: int = 200) -> Recipe:
+def navigation_maml(iterations: int = 100) -> Recipe:
     """An initial policy from which a step of policy gradient already finds a place on a plane that is not shown.
 
     MAML (Finn and others, 2017, section 5.3). The authors' policy earns -11.7 after one step.
@@ -73,7 +73,7 @@ def navigation_maml(iterations: int = 200) -> Recipe:
     return _by_gradient(adapting(Navigation()), iterations)
 
 
-def direction_maml(iterations: int = 200) -> Recipe:
+def direction_maml(iterations: int = 60) -> Recipe:
     """An initial policy from which a step of policy gradient makes a runner, forwards or backwards.
 
     MAML, as for `navigation_maml`. Who knows the direction earns 213, and who stands still nothing.

@@ -105,8 +105,8 @@ class Place:
 
 
 PLACES = {
-    NAVIGATION: Place(adapting(Navigation()), 150),
-    DIRECTION: Place(adapting(Direction(), rate=0.1, discount=0.9), 150),
+    NAVIGATION: Place(adapting(Navigation()), 100),
+    DIRECTION: Place(adapting(Direction(), rate=0.1, discount=0.9), 40),
 }
 CORNER = Place(adapting(SparseCorners()), 100)
 POLICIES = np.array([[0.6, -0.3, 0.0], [0.6, 0.0, -0.3], [-0.3, 0.6, 0.0], [0.0, 0.6, -0.3]])
