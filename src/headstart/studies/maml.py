@@ -24,7 +24,10 @@ policy with its updates made from **another task's trajectories** (on the runner
   inner step fast (first order). ProMP is to reach MAML's final return in 0.6 of its samples at most, and to end above
   the control.
 
-All that learn in one world have the same budget, networks, inner rate and discount.
+All that learn in one world have the same budget, networks and inner rate. The rates are those of the authors.
+
+How large the rate is decides what a policy that was not meta-learned can do. At ten times the authors', the gradient of a
+runner is so clear that one step of a pre-trained policy closes a third of the gap; MAML closes nearly all of it at both.
 """
 
 from __future__ import annotations
@@ -106,7 +109,7 @@ class Place:
 
 PLACES = {
     NAVIGATION: Place(adapting(Navigation()), 100),
-    DIRECTION: Place(adapting(Direction(), rate=0.1, discount=0.9), 40),
+    DIRECTION: Place(adapting(Direction(), rate=0.1), 40),
 }
 CORNER = Place(adapting(SparseCorners()), 100)
 POLICIES = np.array([[0.6, -0.3, 0.0], [0.6, 0.0, -0.3], [-0.3, 0.6, 0.0], [0.0, 0.6, -0.3]])
