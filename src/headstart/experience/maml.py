@@ -78,9 +78,9 @@ class TRPO(AbstractOuter):
     **Arguments:**
 
     - `region`: how far, and how it is found.
-    - `every`: judge curvature, and nothing else, from one of so many steps of each trajectory. At the first iteration on
-      the plane, 1 of 20 led to as good a way as all steps did, by gradient and curvature of fresh trajectories, in a
-      fortieth of the time. Curvature that takes the inner step for a constant was a seventh worse.
+    - `every`: judge curvature, and nothing else, from one of so many steps of each trajectory. At the first iteration
+      on the plane, 1 of 20 led to as good a way as all steps did, by gradient and curvature of fresh trajectories, in
+      a fortieth of the time. Curvature that takes the inner step for a constant was a seventh worse.
 
     **Raises:** `UsageError` for less than every step.
     """
