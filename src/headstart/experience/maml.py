@@ -78,9 +78,10 @@ class TRPO(AbstractOuter):
     **Arguments:**
 
     - `region`: how far, and how it is found.
-    - `every`: judge curvature, and nothing else, from one of so many steps of each trajectory. At the first iteration
-      on the plane, 1 of 20 led to as good a way as all steps did, by gradient and curvature of fresh trajectories, in
-      a fortieth of the time. Curvature that takes the inner step for a constant was a seventh worse.
+    - `every`: judge curvature, and nothing else, from one of so many steps of each trajectory. On the plane, with one
+      seed, 1 of 5 took a seventh of the time of all steps. What a step of that divergence gains on fresh trajectories
+      was the same at the first iteration, and at the 17th 0.77 of it; 0.72 with 1 of 10, and 0.60 with 1 of 20.
+      Curvature that takes the inner step for a constant came to 0.48.
 
     **Raises:** `UsageError` for less than every step.
     """

@@ -95,7 +95,7 @@ def adapting(world: AbstractWorld, *, rate: float = 0.5, lanes: int = 20, width:
     from headstart.experience.meta_gradient import InnerStep
 
     network = partial(Actor, world, width=width)
-    return MAML(world, network, InnerStep(rate), TRPO(every=10), tasks=20, lanes=lanes, length=100)
+    return MAML(world, network, InnerStep(rate), TRPO(every=5), tasks=20, lanes=lanes, length=100)
 
 
 def prefrontal(
