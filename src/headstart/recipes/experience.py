@@ -11,8 +11,18 @@ from headstart.recipes.recipe import Recipe, online
 if TYPE_CHECKING:
     from headstart.core.process import Online
     from headstart.core.world import AbstractWorld
+    from headstart.experience.maml import MAML
 
-__all__ = ["bandit_rl2", "prefrontal", "trying", "twostep_prefrontal", "volatilebandit_prefrontal"]
+__all__ = [
+    "adapting",
+    "bandit_rl2",
+    "direction_maml",
+    "navigation_maml",
+    "prefrontal",
+    "trying",
+    "twostep_prefrontal",
+    "volatilebandit_prefrontal",
+]
 
 
 def bandit_rl2(iterations: int = 300) -> Recipe:
@@ -51,6 +61,41 @@ def volatilebandit_prefrontal(iterations: int = 320) -> Recipe:
     world = VolatileBandit()
     recipe = online(prefrontal(world, world.pulls, iterations, discount=0.0), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate_volatility)
+
+
+def navigation_maml(iterations: int = 100) -> Recipe:
+    """An initial policy from which a step of policy gradient already finds a place on a plane that is not shown.
+
+    MAML (Finn and others, 2017, section 5.3). The authors' policy earns -11.7 after one step.
+    """
+    from headstart.worlds.navigation import Navigation
+
+    return _by_gradient(adapting(Navigation()), iterations)
+
+
+def direction_maml(iterations: int = 60) -> Recipe:
+    """An initial policy from which a step of policy gradient makes a runner, forwards or backwards.
+
+    MAML, as for `navigation_maml`. Who knows the direction earns 213, and who stands still nothing.
+    """
+    from headstart.worlds.navigation import Direction
+
+    return _by_gradient(adapting(Direction(), rate=0.1), iterations)
+
+
+def adapting(world: AbstractWorld, *, rate: float = 0.5, lanes: int = 20, width: int = 64) -> MAML:
+    """MAML by TRPO: 20 tasks, in each `lanes` trajectories of 100 steps before its update, and as many after.
+
+    **Arguments:**
+
+    - `rate`: α of the inner step. The authors have 0.5 on the plane, and 0.1 for a cheetah and its directions.
+    """
+    from headstart.core.networks import Actor
+    from headstart.experience.maml import MAML, TRPO
+    from headstart.experience.meta_gradient import InnerStep
+
+    network = partial(Actor, world, width=width)
+    return MAML(world, network, InnerStep(rate), TRPO(every=5), tasks=20, lanes=lanes, length=100)
 
 
 def prefrontal(
@@ -102,6 +147,23 @@ def trying(
     learner = dataclasses.replace(learner, learning_rate=falling(1e-3), entropy_weight=falling(0.03))
     network = partial(TwinRecurrentActorCritic, world, width=width, cell=FastWeights)
     return Online(world, network, learner, lanes, length)
+
+
+def _by_gradient(process: MAML, iterations: int) -> Recipe:
+    """Judged by what it earns in new tasks, before and after each of a few updates."""
+    from headstart.configuration import configuration
+    from headstart.experience.adaptation import evaluate
+
+    return Recipe(
+        process=process,
+        iterations=iterations,
+        configuration={"process": configuration(process)},
+        observes="what the world shows, which is not the task",
+        steps=process.tasks * process.lanes * process.length * (process.steps + 1),
+        chunk=8,
+        every=32,
+        evaluate=evaluate,
+    )
 
 
 def _judged(process: Online, iterations: int) -> Recipe:
