@@ -20,7 +20,7 @@ explore by.
 | θ, (μᵢ, σᵢ), α | `Explorer.network`, `.latents`, `.rates` |
 | p(T), of which 100 tasks are given | `training`, a list: tasks have latents of their own |
 | the inner surrogate | `Draws`: log N(z; μ, σ) · (the episode's return, normalised over episodes), by ratios |
-| pre-training on dense rewards | `world`, in which training is; judge in another one (`adapt`) |
+| pre-training on dense rewards | `world`, in which training is; `headstart.experience.exploration` judges in another one |
 | α_θ | none: in the authors' code too, it is 0 unless asked for |
 | the outer step: TRPO, δ = 0.01 | `region`; nats are those of the actions, per step, and those of the latents after the inner step |
 
@@ -37,14 +37,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
 
 from headstart.core.collect import begin, collect
 from headstart.core.network import AbstractNetwork, Memory, relive
 from headstart.core.optimise import learns
 from headstart.core.policies import Gaussian
 from headstart.core.process import AbstractProcess
-from headstart.core.scan import scan
 from headstart.core.trust_region import TrustRegion
 from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Task
 from headstart.core.world import AbstractWorld
@@ -53,7 +52,7 @@ from headstart.errors import UsageError
 from headstart.experience.maml import judged
 from headstart.experience.meta_gradient import average
 
-__all__ = ["MAESN", "Draws", "Explorer", "Told", "adapted", "prior"]
+__all__ = ["MAESN", "Draws", "Explorer", "Problem", "Told", "gathered", "prior"]
 
 
 class Told(Like):
@@ -165,7 +164,7 @@ class MAESN(AbstractProcess):
     - `rate`: what all step sizes begin at.
     - `region`: how far the outer step goes.
     - `tasks`, `lanes`, `length`: tasks in an iteration, episodes in each before every step, and steps in each.
-    - `steps`: inner steps; with 0, Gaussians are learned by the outer step alone, as by the paper's `LatentSpace`.
+    - `steps`: inner steps; with 0, Gaussians learn by the outer step alone, as in the paper's latent space baseline.
     - `discount`: γ, per step; `trace`: λ.
 
     **Raises:** `UsageError` for less than one task, lane, step of an episode or number, for less than no inner step, or
@@ -219,18 +218,23 @@ class MAESN(AbstractProcess):
     def gather(self, state: Explorer, numbers: Int[Array, "tasks"], *, key: Key) -> tuple[Problem, Metrics]:
         """What an iteration learns from, in the training tasks of those numbers."""
 
-        def one(number: Int[Array, ""], key: Key):
-            task, source = jax.tree.map(lambda leaf: leaf[number], (self.training, state.latents))
+        def one(number: Int[Array, ""], judge: Int[Array, ""], key: Key):
+            task, final, source = (
+                jax.tree.map(lambda leaf, at=at: leaf[at], each)
+                for each, at in ((self.training, number), (self.training, judge), (state.latents, number))
+            )
             *before_keys, after_key = jax.random.split(key, self.steps + 1)
             inner = []
             for before_key in before_keys:
                 rollout, draws = self.explore(self.world, state.network, source, task, key=before_key)
                 inner.append((draws, rollout.reward))
                 source = state.move(source, draws)
-            outer, drawn = self.explore(self.world, state.network, source, task, key=after_key)
+            outer, drawn = self.explore(self.world, state.network, source, final, key=after_key)
             return inner, outer, drawn
 
-        inner, outer, drawn = jax.vmap(one)(numbers, jax.random.split(key, len(numbers)))
+        judge_key, explore_key = jax.random.split(key)
+        judges = self.judges(numbers, key=judge_key)
+        inner, outer, drawn = jax.vmap(one)(numbers, judges, jax.random.split(explore_key, len(numbers)))
         earned = lambda reward: jnp.mean(jnp.sum(reward, axis=1))
         before = state.latents.divergence(_like_prior(state.latents))
         metrics = {
@@ -241,10 +245,14 @@ class MAESN(AbstractProcess):
         }
         return Problem(numbers, tuple(draws for draws, _ in inner), outer, drawn, self.weight), metrics
 
+    def judges(self, numbers: Int[Array, "tasks"], *, key: Key) -> Int[Array, "tasks"]:
+        """In which tasks the Gaussians of those tasks are judged, once they have adapted: in their own."""
+        return numbers
+
     def explore(
         self, world: AbstractWorld, network: AbstractNetwork, source: Gaussian, task: Task, *, key: Key
     ) -> tuple[Rollout, Draws]:
-        """A rollout `[T, B]` of an episode a lane in one task of a world, judged, and the latents drawn for it `[B]`."""
+        """A rollout `[T, B]` of an episode a lane in one task of a world, judged, and the latents drawn for it."""
         rollout = gathered(Told(OneTask(world, task), source), network, self.lanes, self.length, key=key)
         rollout, _ = judged(rollout, self.discount, self.trace)
         faded = self.discount ** jnp.arange(self.length)[:, None]
@@ -268,34 +276,6 @@ def gathered(world: AbstractWorld, network: AbstractNetwork, lanes: int, length:
         return Choice(action, {"log_prob": output.policy.log_prob(action)}), memory
 
     return collect(world, network, act, begin(world, network, lanes, key=begin_key), length, key=collect_key)[1]
-
-
-@eqx.filter_jit
-def adapted(
-    process: MAESN, state: Explorer, world: AbstractWorld, tasks: Task, updates: int, *, key: Key
-) -> tuple[Gaussian, Rollout]:
-    """Adapt to each of many new tasks, from the prior: the Gaussians after 0 to `updates` updates, and their episodes.
-
-    The network stays as it is. The episodes at each point are those that the next update is made from.
-
-    **Arguments:**
-
-    - `world`: where, which may pay otherwise than where training was.
-    - `tasks`: leaves `[tasks, ...]`.
-    - `updates`: 0 or more.
-
-    Returns leaves `[tasks, points, ...]`, rollouts `[tasks, points, T, B]`.
-    """
-
-    def one(task: Task, key: Key):
-        def point(source: Gaussian, key: Key):
-            rollout, draws = process.explore(world, state.network, source, task, key=key)
-            return state.move(source, draws), (source, rollout)
-
-        return scan(point, prior(process.size), jax.random.split(key, updates + 1))[1]
-
-    count = jax.tree.leaves(tasks)[0].shape[0]
-    return jax.vmap(one)(tasks, jax.random.split(key, count))
 
 
 def _like_prior(latents: Gaussian) -> Gaussian:

@@ -43,6 +43,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "bandit-rl2": experience.bandit_rl2,
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
+    "halfcircle-maesn": experience.halfcircle_maesn,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

@@ -11,8 +11,17 @@ from headstart.recipes.recipe import Recipe, online
 if TYPE_CHECKING:
     from headstart.core.process import Online
     from headstart.core.world import AbstractWorld
+    from headstart.experience.maesn import MAESN
 
-__all__ = ["bandit_rl2", "prefrontal", "trying", "twostep_prefrontal", "volatilebandit_prefrontal"]
+__all__ = [
+    "bandit_rl2",
+    "exploring",
+    "halfcircle_maesn",
+    "prefrontal",
+    "trying",
+    "twostep_prefrontal",
+    "volatilebandit_prefrontal",
+]
 
 
 def bandit_rl2(iterations: int = 300) -> Recipe:
@@ -51,6 +60,35 @@ def volatilebandit_prefrontal(iterations: int = 320) -> Recipe:
     world = VolatileBandit()
     recipe = online(prefrontal(world, world.pulls, iterations, discount=0.0), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate_volatility)
+
+
+def halfcircle_maesn(iterations: int = 150) -> Recipe:
+    """A policy that draws a latent in each episode, and so finds a goal that pays nothing until it is reached.
+
+    MAESN (Gupta and others, 2018). Trained where every step says the way, and judged where only arriving pays.
+    """
+    from headstart.configuration import configuration
+    from headstart.experience.exploration import evaluate
+    from headstart.worlds.half_circle import HalfCircle
+
+    process = exploring(HalfCircle())
+    return Recipe(
+        process=process,
+        iterations=iterations,
+        configuration={"process": configuration(process)},
+        observes="what the world shows, and a latent of its own",
+        steps=process.tasks * process.lanes * process.length * (process.steps + 1),
+        evaluate=partial(evaluate, world=HalfCircle(reach=0.5)),
+    )
+
+
+def exploring(world: AbstractWorld, *, width: int = 32) -> MAESN:
+    """MAESN in 100 tasks of the half circle: in each iteration 20 of them, and 20 episodes before and after a step."""
+    from headstart.core.networks import Actor
+    from headstart.experience.maesn import MAESN
+    from headstart.worlds.half_circle import spread
+
+    return MAESN(world, spread(100), partial(Actor, width=width))
 
 
 def prefrontal(

@@ -27,6 +27,7 @@ STUDIES: dict[str, str] = {
     "meta_parameters": "headstart.studies.meta_parameters",
     "two_step": "headstart.studies.two_step",
     "volatile_bandit": "headstart.studies.volatile_bandit",
+    "maesn": "headstart.studies.maesn",
 }
 """The module of each study by its name on the command line."""
 
