@@ -23,7 +23,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from headstart.core.network import AbstractNetwork
 from headstart.core.networks import Actor
@@ -91,7 +91,7 @@ def by_weights(process: MAML, network: AbstractNetwork, tasks: Task, updates: in
 
 
 @eqx.filter_jit
-def knowing(world: AbstractWorld, tasks: Task, lanes: int, length: int, *, key: Key) -> Rollout:
+def knowing(world: Any, tasks: Task, lanes: int, length: int, *, key: Key) -> Rollout:
     """Episodes of who was told the task, in each of many: a rollout `[tasks, 1, T, B]`. The world has an `expert`."""
 
     def one(task: Task, key: Key) -> Rollout:
@@ -150,9 +150,9 @@ def evaluate(
         curves, games="updates in this task before", score="return", levels={"who knows the task": level}
     )
     report = Report(title).text(
-        f"{count:,} tasks that were drawn anew, in which only arriving pays, and {process.lanes} episodes in each before "
-        f"every update. The interval is over {GROUPS} groups of tasks, and of this one run: what another seed would "
-        "have learned, it does not say."
+        f"{count:,} tasks that were drawn anew, in which only arriving pays, and {process.lanes} episodes in each "
+        f"before every update. The interval is over {GROUPS} groups of tasks, and of this one run: what another seed "
+        "would have learned, it does not say."
     )
     shown = report.figure(figure, "curve", alt="Return by updates before, of what was learned and from scratch")
     return Evaluation(figures, shown.facts(figures))

@@ -20,9 +20,9 @@ explore by.
 | θ, (μᵢ, σᵢ), α | `Explorer.network`, `.latents`, `.rates` |
 | p(T), of which 100 tasks are given | `training`, a list: tasks have latents of their own |
 | the inner surrogate | `Draws`: log N(z; μ, σ) · (the episode's return, normalised over episodes), by ratios |
-| pre-training on dense rewards | `world`, in which training is; `headstart.experience.exploration` judges in another one |
+| dense rewards in training alone | `world`; `headstart.experience.exploration` judges in another one |
 | α_θ | none: in the authors' code too, it is 0 unless asked for |
-| the outer step: TRPO, δ = 0.01 | `region`; nats are those of the actions, per step, and those of the latents after the inner step |
+| the outer step: TRPO, δ = 0.01 | `region`; in nats of the actions, per step, and of the latents that have adapted |
 
 As z is drawn by μ and σ, the outer gradient reaches them by the score of z, through the inner step. The latent has
 advantages of its own: those of the actions are above a baseline that knows z, and so say nothing of it.
