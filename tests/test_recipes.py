@@ -137,15 +137,16 @@ def test_every_recipe_builds_and_can_be_stepped(name):
     state = eqx.filter_eval_shape(recipe.process.init, key=key)
     _, metrics = eqx.filter_eval_shape(recipe.process.step, state, key=key)
     assert "episode/return" in metrics
-    assert recipe.steps == recipe.process.lanes * recipe.process.length
+    tasks = getattr(recipe.process, "tasks", 1) * (1 + getattr(recipe.process, "steps", 0))
+    assert recipe.steps == recipe.process.lanes * recipe.process.length * tasks
 
 
 def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     judged = {name for name in recipes.RECIPES.keys() - ROBOTS if recipes.find(name).evaluate}
     # What studies and `tests/goals` judge.
     goals = {"bitflipping-hindsight", "push-hindsight", "fourrooms-uvfa", "pointgather-goals"}
-    # What the studies `rl2`, `two_step` and `volatile_bandit` and `tests/experience` judge.
-    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal"}
+    # What the studies `rl2`, `two_step`, `volatile_bandit` and `maesn` and `tests/experience` judge.
+    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal", "halfcircle-maesn"}
     assert judged == recipes.PUBLISHED.keys() | BOARDS | goals | trials
     assert len(built) == 2
 
