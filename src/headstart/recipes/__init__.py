@@ -45,6 +45,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "direction-maml": experience.direction_maml,
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
+    "halfcircle-maesn": experience.halfcircle_maesn,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

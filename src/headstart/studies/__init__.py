@@ -29,6 +29,7 @@ STUDIES: dict[str, str] = {
     "two_step": "headstart.studies.two_step",
     "volatile_bandit": "headstart.studies.volatile_bandit",
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
+    "maesn": "headstart.studies.maesn",
 }
 """The module of each study by its name on the command line."""
 
