@@ -1,0 +1,145 @@
+"""Harlow's task: of two objects that were never seen before, one is rewarded, wherever it lies.
+
+Harlow, *The formation of learning sets*, Psychological Review 1949, as Wang and others (*Prefrontal cortex as a
+meta-reinforcement learning system*, Nature Neuroscience 2018) put it to a recurrent network: six trials with one pair of
+objects, then another pair. In the first trial nobody can know better than chance; whoever has learned how such problems
+are made knows all that there is to know after it, whether the guess was right or wrong. A monkey learns the first pairs
+in many trials, and the three-hundredth in one: it has learned to learn.
+
+The paper's monkeys and networks turn their gaze. Here it is a choice of where to look, and a trial is two moments:
+
+| moment | seen | looking at the centre | looking left or right |
+|---|---|---|---|
+| fixation | the cross | 0.2, and the objects will be shown | nothing, and they will not |
+| choice | an object on either side | nothing | 1 for the good object, −1 for the other |
+
+Objects are words of 16 bits, for what the paper has pictures. Each has a number below 65,536, and numbers that are close
+belong to words that are not alike. So the objects to learn with and those to be judged by are two ranges of numbers.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from headstart.core.types import Key, Outcome, Task
+from headstart.core.world import AbstractWorld, Discrete
+from headstart.errors import UsageError
+
+__all__ = ["BITS", "CENTRE", "FAMILIAR", "LEFT", "NOVEL", "RIGHT", "Harlow", "Scene", "Sight", "appearance"]
+
+BITS = 16  # of what an object looks like
+LEFT, RIGHT, CENTRE = 0, 1, 2  # where to look
+
+FAMILIAR, NOVEL = (0, 1_000), (1_000, 2_000)
+"""Numbers of the objects to learn with, as many as in the paper, and of others to be judged by."""
+
+Pair = Int[Array, "2"]  # the numbers of two objects, the good one first
+
+
+class Sight(eqx.Module):
+    """What is seen: the cross, or an object on either side, or nothing. All bits of an object are −1 or 1, else 0."""
+
+    cross: Float[Array, "*batch"]
+    left: Float[Array, "*batch bits"]
+    right: Float[Array, "*batch bits"]
+
+
+class Scene(eqx.Module):
+    """The pair of this trial, the side of the good object, whether both are shown, and the moments since the reset."""
+
+    pair: Pair
+    side: Int[Array, ""]
+    shown: Bool[Array, ""]
+    moment: Int[Array, ""]
+
+
+class Harlow(AbstractWorld):
+    """Two objects, one of which is good, in every trial of an episode; the side of the good one is drawn each time.
+
+    `Task.parameters` are the numbers of the two objects, the good one first. An episode of 6 trials is 12 moments and
+    worth 6.2 to who knows the task: 6 times 0.2, and 5 times 1, for the first trial is worth 0 on average.
+
+    **Arguments:**
+
+    - `objects`: the first number of the objects that are met, and the one behind the last: 0 to 65,536.
+    - `trials`: in an episode, 1 or more.
+    - `fixation`: what looking at the cross is worth.
+
+    **Raises:** `UsageError` for fewer than two objects, numbers that are none, or no trials.
+    """
+
+    objects: tuple[int, int] = eqx.field(static=True, default=FAMILIAR)
+    trials: int = eqx.field(static=True, default=6)
+    fixation: float = 0.2
+
+    def __check_init__(self):
+        first, behind = self.objects
+        if not (0 <= first and first + 2 <= behind <= 2**BITS):
+            raise UsageError(
+                f"objects {first} to {behind} are no pair; give two numbers from 0 to {2**BITS:,} that are 2 apart or more"
+            )
+        if self.trials < 1:
+            raise UsageError(f"an episode of {self.trials} trials is none; ask for 1 trial or more")
+
+    @property
+    def actions(self) -> Discrete:
+        return Discrete(3)
+
+    @property
+    def moments(self) -> int:
+        """In an episode."""
+        return 2 * self.trials
+
+    def task(self, *, key: Key) -> Task:
+        first, behind = self.objects
+        good_key, other_key = jax.random.split(key)
+        good = jax.random.randint(good_key, (), 0, behind - first)
+        other = (good + jax.random.randint(other_key, (), 1, behind - first)) % (behind - first)
+        return Task(parameters=first + jnp.stack([good, other]))
+
+    def reset(self, task: Task, *, key: Key) -> tuple[Scene, Sight]:
+        scene = self._trial(task.parameters, jnp.zeros((), jnp.int32), key=key)
+        return scene, self._see(scene)
+
+    def step(self, state: Scene, task: Task, action: Int[Array, ""], *, key: Key) -> tuple[Scene, Outcome]:
+        pair_key, trial_key = jax.random.split(key)
+        fixating = state.moment % 2 == 0
+        looked = action == CENTRE
+        chosen = jnp.where(looked | ~state.shown, 0.0, jnp.where(action == state.side, 1.0, -1.0))
+        reward = jnp.where(fixating, self.fixation * looked, chosen)
+        moment = state.moment + 1
+        shown = Scene(state.pair, state.side, looked, moment)
+        following = self._trial(self.again(state.pair, key=pair_key), moment, key=trial_key)
+        after = jax.tree.map(lambda this, that: jnp.where(fixating, this, that), shown, following)
+        last = moment >= self.moments
+        return after, Outcome(self._see(after), reward, 1.0 - last, last)
+
+    def again(self, pair: Pair, *, key: Key) -> Pair:
+        """The pair of the next trial: the same. In a world that has nothing to learn, it would be another."""
+        return pair
+
+    def _trial(self, pair: Pair, moment: Int[Array, ""], *, key: Key) -> Scene:
+        side = jax.random.bernoulli(key).astype(jnp.int32)
+        return Scene(pair, side, jnp.array(False), moment)
+
+    def _see(self, scene: Scene) -> Sight:
+        good, other = appearance(scene.pair)
+        left, right = jnp.where(scene.side == LEFT, jnp.stack([good, other]), jnp.stack([other, good])) * scene.shown
+        return Sight((scene.moment % 2 == 0).astype(jnp.float32), left, right)
+
+
+def appearance(number: Int[Array, "*objects"]) -> Float[Array, "*objects bits"]:
+    """What objects look like: 16 bits, each −1 or 1, and no two numbers below 65,536 the same.
+
+    The number is stirred: multiplied by something odd, and its upper half mixed into its lower one, twice. Either can be
+    undone, so that no two numbers meet.
+    """
+    word = number.astype(jnp.uint32)
+    for odd in (40_503, 30_345):
+        word = (word * odd) & 0xFFFF
+        word = word ^ (word >> 8)
+    bits = (word[..., None] >> jnp.arange(BITS, dtype=jnp.uint32)) & 1
+    return 2.0 * bits.astype(jnp.float32) - 1.0
