@@ -43,6 +43,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "bandit-rl2": experience.bandit_rl2,
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
+    "harlow-prefrontal": experience.harlow_prefrontal,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from headstart.core.process import Online
     from headstart.core.world import AbstractWorld
 
-__all__ = ["bandit_rl2", "prefrontal", "trying", "twostep_prefrontal", "volatilebandit_prefrontal"]
+__all__ = ["bandit_rl2", "harlow_prefrontal", "prefrontal", "trying", "twostep_prefrontal", "volatilebandit_prefrontal"]
 
 
 def bandit_rl2(iterations: int = 300) -> Recipe:
@@ -51,6 +51,19 @@ def volatilebandit_prefrontal(iterations: int = 320) -> Recipe:
     world = VolatileBandit()
     recipe = online(prefrontal(world, world.pulls, iterations, discount=0.0), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate_volatility)
+
+
+def harlow_prefrontal(iterations: int = 640) -> Recipe:
+    """A recurrent network forms a learning set: one trial tells it which of two new objects is good.
+
+    Wang and others, as for `twostep_prefrontal`. In the first trial nobody can do better than chance.
+    """
+    from headstart.experience.prefrontal import evaluate_harlow
+    from headstart.worlds.harlow import Harlow
+
+    world = Harlow()
+    recipe = online(prefrontal(world, world.moments, iterations), iterations)
+    return dataclasses.replace(recipe, evaluate=evaluate_harlow)
 
 
 def prefrontal(

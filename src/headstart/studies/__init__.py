@@ -27,6 +27,8 @@ STUDIES: dict[str, str] = {
     "meta_parameters": "headstart.studies.meta_parameters",
     "two_step": "headstart.studies.two_step",
     "volatile_bandit": "headstart.studies.volatile_bandit",
+    "harlow": "headstart.studies.harlow",
+    "structured_bandit": "headstart.studies.structured_bandit",
 }
 """The module of each study by its name on the command line."""
 
