@@ -1,4 +1,4 @@
-"""The study of learning sets: its verdicts fail of their own arms, its controls take what they should, a small one runs."""
+"""The study of learning sets: verdicts fail of their own arms, controls take what they should, a small one runs."""
 
 import jax
 import jax.numpy as jnp

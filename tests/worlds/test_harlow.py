@@ -41,7 +41,15 @@ def fixating(side):
 def test_who_knows_earns_one_in_each_trial_and_who_errs_loses_one():
     assert played(fixating(lambda good: good))[0] == pytest.approx([0.2, 1.0] * 6)
     assert played(fixating(lambda good: 1 - good))[0] == pytest.approx([0.2, -1.0] * 6)
-    assert played(fixating(lambda good: CENTRE))[0] == pytest.approx([0.2, 0.0] * 6)
+
+
+def test_a_choice_must_be_made_where_objects_are_shown_and_nowhere_else():
+    world = Harlow()
+    state, _ = world.reset(TASK, key=jax.random.key(0))
+    assert world.legal(state, TASK).tolist() == [True, True, True]
+    for looked, allowed in ((CENTRE, [True, True, False]), (LEFT, [True, True, True])):
+        after, _ = world.step(state, TASK, jnp.asarray(looked), key=jax.random.key(1))
+        assert world.legal(after, TASK).tolist() == allowed
 
 
 def test_who_does_not_look_at_the_cross_sees_no_objects_and_earns_nothing():
@@ -58,7 +66,7 @@ def test_objects_are_shown_after_the_cross_the_good_one_on_its_side_and_sides_ch
 
         def choose(sight, good, told=told):
             told.append(good)
-            return CENTRE
+            return CENTRE if sight.cross == 1 else LEFT
 
         _, seen = played(choose, seed=seed)
         for moment, (sight, good) in enumerate(zip(seen[:-1], told, strict=True)):

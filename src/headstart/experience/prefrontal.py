@@ -65,7 +65,7 @@ def chosen(world: Harlow, network: AbstractNetwork, episodes: int, *, key: Key) 
 
 
 def evaluate_harlow(process: Online, state: Any, *, title: str, episodes: int, seed: int) -> Evaluation:
-    """How often the good object is chosen, trial by trial, of those it was trained with and of others: a learning set."""
+    """How often the good object is chosen, trial by trial, of known ones and of others: a learning set."""
     world = process.world
     assert isinstance(world, Harlow)
     count, key = _whole(episodes), jax.random.key(seed)
@@ -81,7 +81,7 @@ def evaluate_harlow(process: Online, state: Any, *, title: str, episodes: int, s
         for number in numbers
     }
     report = Report(title).text(
-        f"{count:,} episodes of {world.trials} trials, each with a pair of objects of its own. In the first trial nobody "
+        f"{count:,} episodes of {world.trials} trials, each with a pair of its own. In the first trial nobody "
         f"can know better than chance, and who has the learning set knows from the second on. {_said()}"
     )
     figure = adaptation_curves(

@@ -3,18 +3,19 @@
 Method: Harlow's task (`headstart.worlds.harlow`), of which Harlow (*The formation of learning sets*, Psychological
 Review 1949) says what monkeys do, and Wang and others (*Prefrontal cortex as a meta-reinforcement learning system*,
 Nature Neuroscience 2018) what a long short-term memory does that was trained by reward alone. It is trained on pairs of
-1,000 objects, and its weights then stay as they are; who judges it shows it pairs of 1,000 others. In the first trial of
-a pair it can do no better than chance, and in the second it should choose the good object, wherever it now lies.
+1,000 objects, and its weights then stay as they are; who judges it shows it pairs of 1,000 others. In the first trial
+of a pair it can do no better than chance, and in the second it should choose the good object, wherever it now lies.
 
 A learning set is known by its curve, which is drawn: how often the good object is chosen, by trials with this pair
-before, for each stage of training. At first it rises slowly or not at all, and at last it is a step after the first trial.
+before, for each stage of training. At first it rises slowly or not at all, and at last it is a step after the first
+trial.
 
 Controls, trained as long and in the same way, whose second trial must be at chance, or no more than a tenth of the way
 from it to certainty: a network that does not hear its rewards; one whose memory is blanked before each trial (that it
 then hears what its last choice earned would tell it nothing, for it does not know what that was a choice of); and one
 that was trained where the good object of a pair is drawn anew in each trial, so that there is nothing to learn in one.
-The able network itself must be at chance where the objects of each trial are others, or the good one is drawn anew: else
-it would have found something that the task gives away.
+The able network itself must be at chance where the objects of each trial are others, or the good one is drawn anew:
+else it would have found something that the task gives away.
 """
 
 from __future__ import annotations
@@ -53,7 +54,12 @@ EPISODES = 2_000  # that judge whoever is judged, for each seed
 CHANCE, NEAR, LEARNED, FAILED = 0.5, 0.03, 0.90, 0.55
 WORLD = Harlow()
 
-ABLE, DEAF, BLANKED, UNTAUGHT = "network", "rewards not heard", "memory blanked each trial", "nothing to learn in training"
+ABLE, DEAF, BLANKED, UNTAUGHT = (
+    "network",
+    "rewards not heard",
+    "memory blanked each trial",
+    "nothing to learn in training",
+)
 
 
 class Redrawn(Harlow):
@@ -74,7 +80,8 @@ ALTERED = {"objects drawn each trial": Redrawn, "good object drawn each trial": 
 
 
 class EachTrial(AbstractNetwork):
-    """A network to which each trial of Harlow's task is as the first one: at the cross, all that was before is blank."""
+    """A network to which each trial of Harlow's task is as the first one: at the cross, all that was before is
+    blank."""
 
     network: AbstractNetwork
 

@@ -66,7 +66,7 @@ def page(result: Result) -> Report:
 
 
 def curves(arms: Mapping[str, Arm]) -> dict[str, Curve]:
-    """The arms named `who, N games`, `who, N steps` or `who, N trials before` as curves; points of other numbers of seeds are curves apart."""
+    """The arms that are named like `who, N games` as curves; points of other numbers of seeds are curves apart."""
     points: dict[str, dict[int, Arm]] = {}
     for name, arm in arms.items():
         if found := POINT.fullmatch(name):

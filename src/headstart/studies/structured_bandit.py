@@ -1,10 +1,10 @@
 """Does a network that was trained on bandits of one structure learn in a way that fits this structure?
 
-Method: Wang and others, *Learning to reinforcement learn*, 2016, sections 3.1.2 and 3.1.3: a long short-term memory of 48
-units, trained by reward alone on a family of bandits, whose weights then stay as they are. In the dependent families, of
-two arms the second pays as often as the first does not, in 100 pulls: 0.1 and 0.9 (easy), 0.25 and 0.75 (medium), 0.4 and
-0.6 (hard). In the informative one, ten arms pay 1 but for one, which pays 5, and the eleventh pays least and tells which
-one that is, in 5 pulls.
+Method: Wang and others, *Learning to reinforcement learn*, 2016, sections 3.1.2 and 3.1.3: a long short-term memory of
+48 units, trained by reward alone on a family of bandits, whose weights then stay as they are. In the dependent
+families, of two arms the second pays as often as the first does not, in 100 pulls: 0.1 and 0.9 (easy), 0.25 and 0.75
+(medium), 0.4 and 0.6 (hard). In the informative one, ten arms pay 1 but for one, which pays 5, and the eleventh pays
+least and tells which one that is, in 5 pulls.
 
 A score is regret: what the better arm would have earned on average, and did not. Beside the network that was trained on
 the medium family stand, on tasks of the same family, the classical players of `headstart.experience.classical.bandits`:
@@ -14,8 +14,9 @@ Thompson sampling and the greedy. To be better than these, structure must have b
 family: on hard bandits, who was trained on easy ones, where few pulls tell all, must do worse than who was trained on
 medium ones.
 
-In a dependent bandit no pull changes what others can earn, and either arm tells as much: it is trained with a discount of
-0, as in `headstart.studies.volatile_bandit`. In the informative one the first pull is an outlay, and the discount is 1.
+In a dependent bandit no pull changes what others can earn, and either arm tells as much: it is trained with a discount
+of 0, as in `headstart.studies.volatile_bandit`. In the informative one the first pull is an outlay, and the discount is
+1.
 
 Controls: a network that does not hear its rewards must be no better than any arm, within a tenth of the way from there
 to who knows the structure; and one that hears of its last pull alone must not come near the bar.
@@ -89,7 +90,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         how = partial(taught, process, iterations, seeds, partial(measured, name))
         scores.update(book(name.replace(" ", "-"), about, how))
     arms = arms_of(scores)
-    return conclude("structured_bandit", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "structured_bandit", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds
+    )
 
 
 def bandit(family: str) -> DependentBandit:
@@ -117,7 +120,7 @@ def pupils() -> dict[str, Online]:
 
 
 def measured(name: str, network: AbstractNetwork, key: Key) -> dict[str, float]:
-    """What is regretted in 100 pulls, in the families that this pupil is for; of who asks, how often, and the return."""
+    """What is regretted in 100 pulls, in the families that a pupil is for; of the informed, how often it asks first."""
     if name == INFORMED:
         world = InformativeBandit()
         seen = behave(world, network, EPISODES, world.pulls, key=key)

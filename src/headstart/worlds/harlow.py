@@ -1,20 +1,21 @@
 """Harlow's task: of two objects that were never seen before, one is rewarded, wherever it lies.
 
 Harlow, *The formation of learning sets*, Psychological Review 1949, as Wang and others (*Prefrontal cortex as a
-meta-reinforcement learning system*, Nature Neuroscience 2018) put it to a recurrent network: six trials with one pair of
-objects, then another pair. In the first trial nobody can know better than chance; whoever has learned how such problems
-are made knows all that there is to know after it, whether the guess was right or wrong. A monkey learns the first pairs
-in many trials, and the three-hundredth in one: it has learned to learn.
+meta-reinforcement learning system*, Nature Neuroscience 2018) put it to a recurrent network: six trials with one pair
+of objects, then another pair. In the first trial nobody can know better than chance; whoever has learned how such
+problems are made knows all that there is to know after it, whether the guess was right or wrong. A monkey learns the
+first pairs in many trials, and the three-hundredth in one: it has learned to learn.
 
 The paper's monkeys and networks turn their gaze. Here it is a choice of where to look, and a trial is two moments:
 
 | moment | seen | looking at the centre | looking left or right |
 |---|---|---|---|
 | fixation | the cross | 0.2, and the objects will be shown | nothing, and they will not |
-| choice | an object on either side | nothing | 1 for the good object, −1 for the other |
+| choice | an object on either side | cannot be | 1 for the good object, −1 for the other |
 
-Objects are words of 16 bits, for what the paper has pictures. Each has a number below 65,536, and numbers that are close
-belong to words that are not alike. So the objects to learn with and those to be judged by are two ranges of numbers.
+Objects are words of 16 bits, for what the paper has pictures. Each has a number below 65,536, and numbers that are
+close belong to words that are not alike. So the objects to learn with and those to be judged by are two ranges of
+numbers.
 """
 
 from __future__ import annotations
@@ -77,9 +78,9 @@ class Harlow(AbstractWorld):
 
     def __check_init__(self):
         first, behind = self.objects
-        if not (0 <= first and first + 2 <= behind <= 2**BITS):
+        if first < 0 or first + 2 > behind or behind > 2**BITS:
             raise UsageError(
-                f"objects {first} to {behind} are no pair; give two numbers from 0 to {2**BITS:,} that are 2 apart or more"
+                f"objects {first} to {behind} are no pair; give numbers from 0 to {2**BITS:,} that are 2 apart or more"
             )
         if self.trials < 1:
             raise UsageError(f"an episode of {self.trials} trials is none; ask for 1 trial or more")
@@ -108,7 +109,7 @@ class Harlow(AbstractWorld):
         pair_key, trial_key = jax.random.split(key)
         fixating = state.moment % 2 == 0
         looked = action == CENTRE
-        chosen = jnp.where(looked | ~state.shown, 0.0, jnp.where(action == state.side, 1.0, -1.0))
+        chosen = jnp.where(state.shown, jnp.where(action == state.side, 1.0, -1.0), 0.0)
         reward = jnp.where(fixating, self.fixation * looked, chosen)
         moment = state.moment + 1
         shown = Scene(state.pair, state.side, looked, moment)
@@ -116,6 +117,10 @@ class Harlow(AbstractWorld):
         after = jax.tree.map(lambda this, that: jnp.where(fixating, this, that), shown, following)
         last = moment >= self.moments
         return after, Outcome(self._see(after), reward, 1.0 - last, last)
+
+    def legal(self, state: Scene, task: Task) -> Bool[Array, "3"]:
+        """A choice must be made: who could go without, and so lose nothing, would not learn to make one."""
+        return jnp.array([True, True, False]) | ~state.shown
 
     def again(self, pair: Pair, *, key: Key) -> Pair:
         """The pair of the next trial: the same. In a world that has nothing to learn, it would be another."""
@@ -134,8 +139,8 @@ class Harlow(AbstractWorld):
 def appearance(number: Int[Array, "*objects"]) -> Float[Array, "*objects bits"]:
     """What objects look like: 16 bits, each −1 or 1, and no two numbers below 65,536 the same.
 
-    The number is stirred: multiplied by something odd, and its upper half mixed into its lower one, twice. Either can be
-    undone, so that no two numbers meet.
+    The number is stirred: multiplied by something odd, and its upper half mixed into its lower one, twice. Either can
+    be undone, so that no two numbers meet.
     """
     word = number.astype(jnp.uint32)
     for odd in (40_503, 30_345):
