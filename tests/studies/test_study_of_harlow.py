@@ -39,27 +39,18 @@ HOPED = {
 
 
 class Learner(AbstractNetwork):
-    """Knows Harlow's task: remembers by its looks which object was good, and leaves the other. At first it looks left.
-
-    Its memory is what was last seen at the left and the right, and how much better the first of two objects seemed.
-    """
+    """Knows Harlow's task: remembers the looks of an object that was good, or the opposite of one that was not."""
 
     def initial(self):
-        return jnp.zeros((2, BITS)), jnp.zeros(BITS)
+        return jnp.zeros(BITS)
 
     def __call__(self, percept, memory):
-        seen, good = memory
         sight = percept.observation
-        at_left = percept.action == LEFT
-        pick, other = jnp.where(at_left, seen[0], seen[1]), jnp.where(at_left, seen[1], seen[0])
-        earned = jnp.where(percept.first, 0.0, percept.reward) * (percept.action != CENTRE)
-        good = good + (sight.cross > 0) * earned * (pick - other)
-        better = jnp.where(sight.left @ good >= sight.right @ good, LEFT, RIGHT)
-        action = jnp.where(sight.cross > 0, CENTRE, better)
-        return Output(Categorical(100.0 * jax.nn.one_hot(action, 3)), jnp.zeros(())), (
-            jnp.stack([sight.left, sight.right]),
-            good,
-        )
+        begins = sight.cross > 0
+        memory = memory + begins * percept.reward * (sight.left + sight.right)
+        better = jnp.where(sight.left @ memory >= sight.right @ memory, LEFT, RIGHT)
+        action = jnp.where(begins, CENTRE, better)
+        return Output(Categorical(100.0 * jax.nn.one_hot(action, 3)), jnp.zeros(())), memory
 
 
 def failing(**others):

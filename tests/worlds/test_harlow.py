@@ -25,7 +25,7 @@ def played(choose, *, world=None, seed=0):
     state, sight = world.reset(TASK, key=keys[0])
     earned, seen, ends = [], [sight], []
     for key in keys[1:]:
-        state, outcome = jax.jit(world.step)(state, TASK, jnp.asarray(choose(seen[-1], int(state.side))), key=key)
+        state, outcome = jax.jit(world.step)(state, TASK, jnp.asarray(choose(seen[-1], int(state.good))), key=key)
         earned.append(float(outcome.reward))
         seen.append(outcome.observation)
         ends.append((bool(outcome.last), float(outcome.discount)))
@@ -59,7 +59,7 @@ def test_who_does_not_look_at_the_cross_sees_no_objects_and_earns_nothing():
     assert all((sight.left == 0).all() and (sight.right == 0).all() for sight in seen)
 
 
-def test_objects_are_shown_after_the_cross_the_good_one_on_its_side_and_sides_change():
+def test_both_objects_are_shown_after_the_cross_and_then_the_chosen_one_and_sides_change():
     sides = []
     for seed in range(8):
         told = []
@@ -70,15 +70,14 @@ def test_objects_are_shown_after_the_cross_the_good_one_on_its_side_and_sides_ch
 
         _, seen = played(choose, seed=seed)
         for moment, (sight, good) in enumerate(zip(seen[:-1], told, strict=True)):
-            if moment % 2 == 0:
-                assert sight.cross == 1
-                assert (sight.left == 0).all()
-                continue
-            at = {LEFT: (GOOD, OTHER), RIGHT: (OTHER, GOOD)}[good]
-            shown = np.stack([sight.left, sight.right])
-            np.testing.assert_array_equal(shown, appearance(jnp.array(at)))
-            assert sight.cross == 0
-            sides.append(good)
+            at = {LEFT: (GOOD, OTHER), RIGHT: (OTHER, GOOD)}[good]  # at a cross, of the trial before
+            left, right = appearance(jnp.array(at))
+            begins = moment % 2 == 0
+            assert sight.cross == begins
+            np.testing.assert_array_equal(sight.left, left * (moment > 0))
+            np.testing.assert_array_equal(sight.right, right * (not begins))
+            if not begins:
+                sides.append(good)
     assert 12 <= sum(sides) <= 36  # of 48
 
 

@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from headstart.configuration import configuration
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.process import Online
-from headstart.core.types import Key, Output, Percept, zeros_like
+from headstart.core.types import Key, Output, Percept, Task, zeros_like
 from headstart.experience.prefrontal import chosen
 from headstart.progress import AbstractObserver
 from headstart.recipes.experience import prefrontal
@@ -65,15 +65,15 @@ ABLE, DEAF, BLANKED, UNTAUGHT = (
 class Redrawn(Harlow):
     """A control: every trial has a pair of its own, so that nothing of one is true of the next."""
 
-    def again(self, pair: Pair, *, key: Key) -> Pair:
+    def pair(self, task: Task, *, key: Key) -> Pair:
         return self.task(key=key).parameters
 
 
 class Remapped(Harlow):
     """A control: which of the two objects is good is drawn for each trial."""
 
-    def again(self, pair: Pair, *, key: Key) -> Pair:
-        return jax.random.permutation(key, pair)
+    def pair(self, task: Task, *, key: Key) -> Pair:
+        return jax.random.permutation(key, task.parameters)
 
 
 ALTERED = {"objects drawn each trial": Redrawn, "good object drawn each trial": Remapped}

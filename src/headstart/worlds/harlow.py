@@ -10,8 +10,12 @@ The paper's monkeys and networks turn their gaze. Here it is a choice of where t
 
 | moment | seen | looking at the centre | looking left or right |
 |---|---|---|---|
-| fixation | the cross | 0.2, and the objects will be shown | nothing, and they will not |
+| fixation | the cross, and what was chosen last | 0.2, and both objects will be shown | nothing, and they will not |
 | choice | an object on either side | cannot be | 1 for the good object, −1 for the other |
+
+What was chosen stays in sight, where it lay, when its reward comes and the next cross with it: so it is for who turns
+to an object and is rewarded. A long short-term memory that did not see it then would have to bind what it did to what
+it saw before, and one that was tried so learned this for half of all trials alone: those with sides as in the first.
 
 Objects are words of 16 bits, for what the paper has pictures. Each has a number below 65,536, and numbers that are
 close belong to words that are not alike. So the objects to learn with and those to be judged by are two ranges of
@@ -49,11 +53,14 @@ class Sight(eqx.Module):
 
 
 class Scene(eqx.Module):
-    """The pair of this trial, the side of the good object, whether both are shown, and the moments since the reset."""
+    """The side of the good object, which objects lie left and right, which of them are in sight, and what moment it is.
 
-    pair: Pair
-    side: Int[Array, ""]
-    shown: Bool[Array, ""]
+    Moments are counted from 0; at the even ones there is the cross.
+    """
+
+    good: Int[Array, ""]
+    lie: Int[Array, "2"]
+    visible: Bool[Array, "2"]
     moment: Int[Array, ""]
 
 
@@ -102,38 +109,36 @@ class Harlow(AbstractWorld):
         return Task(parameters=first + jnp.stack([good, other]))
 
     def reset(self, task: Task, *, key: Key) -> tuple[Scene, Sight]:
-        scene = self._trial(task.parameters, jnp.zeros((), jnp.int32), key=key)
-        return scene, self._see(scene)
+        zero = jnp.zeros((), jnp.int32)
+        scene = Scene(zero, task.parameters, jnp.zeros(2, bool), zero)
+        return scene, _see(scene)
 
     def step(self, state: Scene, task: Task, action: Int[Array, ""], *, key: Key) -> tuple[Scene, Outcome]:
-        pair_key, trial_key = jax.random.split(key)
+        pair_key, side_key = jax.random.split(key)
+        pair = self.pair(task, key=pair_key)
+        side = jax.random.bernoulli(side_key).astype(jnp.int32)
+        looked, shown, moment = action == CENTRE, jnp.all(state.visible), state.moment + 1
+        out = Scene(side, jnp.where(side == LEFT, pair, pair[::-1]), jnp.stack([looked, looked]), moment)
+        kept = Scene(state.good, state.lie, state.visible & (jnp.arange(2) == action), moment)
         fixating = state.moment % 2 == 0
-        looked = action == CENTRE
-        chosen = jnp.where(state.shown, jnp.where(action == state.side, 1.0, -1.0), 0.0)
-        reward = jnp.where(fixating, self.fixation * looked, chosen)
-        moment = state.moment + 1
-        shown = Scene(state.pair, state.side, looked, moment)
-        following = self._trial(self.again(state.pair, key=pair_key), moment, key=trial_key)
-        after = jax.tree.map(lambda this, that: jnp.where(fixating, this, that), shown, following)
+        after = jax.tree.map(lambda this, that: jnp.where(fixating, this, that), out, kept)
+        earned = jnp.where(action == state.good, 1.0, -1.0) * shown
+        reward = jnp.where(fixating, self.fixation * looked, earned)
         last = moment >= self.moments
-        return after, Outcome(self._see(after), reward, 1.0 - last, last)
+        return after, Outcome(_see(after), reward, 1.0 - last, last)
 
     def legal(self, state: Scene, task: Task) -> Bool[Array, "3"]:
         """A choice must be made: who could go without, and so lose nothing, would not learn to make one."""
-        return jnp.array([True, True, False]) | ~state.shown
+        return jnp.array([True, True, False]) | ~jnp.all(state.visible)
 
-    def again(self, pair: Pair, *, key: Key) -> Pair:
-        """The pair of the next trial: the same. In a world that has nothing to learn, it would be another."""
-        return pair
+    def pair(self, task: Task, *, key: Key) -> Pair:
+        """The objects of a trial, the good one first: the same in all. Were they others, nothing could be learned."""
+        return task.parameters
 
-    def _trial(self, pair: Pair, moment: Int[Array, ""], *, key: Key) -> Scene:
-        side = jax.random.bernoulli(key).astype(jnp.int32)
-        return Scene(pair, side, jnp.array(False), moment)
 
-    def _see(self, scene: Scene) -> Sight:
-        good, other = appearance(scene.pair)
-        left, right = jnp.where(scene.side == LEFT, jnp.stack([good, other]), jnp.stack([other, good])) * scene.shown
-        return Sight((scene.moment % 2 == 0).astype(jnp.float32), left, right)
+def _see(scene: Scene) -> Sight:
+    left, right = appearance(scene.lie) * scene.visible[:, None]
+    return Sight((scene.moment % 2 == 0).astype(jnp.float32), left, right)
 
 
 def appearance(number: Int[Array, "*objects"]) -> Float[Array, "*objects bits"]:
