@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from headstart.configuration import configuration
 from headstart.core.network import AbstractNetwork
 from headstart.core.policies import Categorical
 from headstart.core.types import Output
@@ -86,7 +87,7 @@ def test_there_is_a_pupil_for_each_arm_and_each_update_sees_whole_episodes():
     for name, process in found.items():
         assert process.length == process.world.moments == 12
         assert type(process.world) is (Remapped if name == UNTAUGHT else Harlow)
-        assert process.learner == found[ABLE].learner
+        assert configuration(process.learner) == configuration(found[ABLE].learner)
     assert isinstance(found[DEAF].network(jax.random.key(0)), Deaf)
     assert isinstance(found[BLANKED].network(jax.random.key(0)), EachTrial)
 

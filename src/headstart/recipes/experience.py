@@ -53,7 +53,7 @@ def volatilebandit_prefrontal(iterations: int = 320) -> Recipe:
     return dataclasses.replace(recipe, evaluate=evaluate_volatility)
 
 
-def harlow_prefrontal(iterations: int = 640) -> Recipe:
+def harlow_prefrontal(iterations: int = 400) -> Recipe:
     """A recurrent network forms a learning set: one trial tells it which of two new objects is good.
 
     Wang and others, as for `twostep_prefrontal`. In the first trial nobody can do better than chance.

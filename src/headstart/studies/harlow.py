@@ -49,7 +49,7 @@ CLAIM = (
 PAPER = Paper("wang2018", ("simulation of Harlow's task",))
 
 SEEDS, QUICK_SEEDS = 5, 3
-ITERATIONS, LANES, WIDTH, STAGES = 640, 256, 48, 8
+ITERATIONS, LANES, WIDTH, STAGES = 400, 256, 48, 8
 EPISODES = 2_000  # that judge whoever is judged, for each seed
 CHANCE, NEAR, LEARNED, FAILED = 0.5, 0.03, 0.90, 0.55
 WORLD = Harlow()
