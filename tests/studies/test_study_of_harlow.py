@@ -1,14 +1,10 @@
 """The study of learning sets: verdicts fail of their own arms, controls take what they should, a small one runs."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from headstart.configuration import configuration
-from headstart.core.network import AbstractNetwork
-from headstart.core.policies import Categorical
-from headstart.core.types import Output
 from headstart.experience.prefrontal import chosen
 from headstart.progress import Quiet
 from headstart.studies import harlow
@@ -28,7 +24,8 @@ from headstart.studies.harlow import (
 from headstart.studies.page import curves
 from headstart.studies.pupils import Deaf
 from headstart.studies.study import Arm, Verdict
-from headstart.worlds.harlow import BITS, CENTRE, LEFT, NOVEL, RIGHT, Harlow
+from headstart.worlds.harlow import NOVEL, Harlow
+from learning_set import Knowing
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 FIRST, SECOND = "0 trials before", "1 trials before"
@@ -37,21 +34,6 @@ HOPED = {
     f"{ABLE}, {SECOND}": 0.95,
     **{f"{name}, {SECOND}": 0.5 for name in (DEAF, BLANKED, UNTAUGHT, *ALTERED)},
 }
-
-
-class Learner(AbstractNetwork):
-    """Knows Harlow's task: remembers the looks of an object that was good, or the opposite of one that was not."""
-
-    def initial(self):
-        return jnp.zeros(BITS)
-
-    def __call__(self, percept, memory):
-        sight = percept.observation
-        begins = sight.cross > 0
-        memory = memory + begins * percept.reward * (sight.left + sight.right)
-        better = jnp.where(sight.left @ memory >= sight.right @ memory, LEFT, RIGHT)
-        action = jnp.where(begins, CENTRE, better)
-        return Output(Categorical(100.0 * jax.nn.one_hot(action, 3)), jnp.zeros(())), memory
 
 
 def failing(**others):
@@ -103,13 +85,13 @@ def test_there_is_a_pupil_for_each_arm_and_each_update_sees_whole_episodes():
     ],
 )
 def test_who_knows_the_task_knows_from_the_second_trial_on_but_not_under_a_control(world, around, expected):
-    found = chosen(world(NOVEL), around(Learner()), 1_000, key=jax.random.key(0)).mean(axis=0)
+    found = chosen(world(NOVEL), around(Knowing()), 1_000, key=jax.random.key(0)).mean(axis=0)
     np.testing.assert_allclose(found, expected, atol=0.05)
 
 
 def test_accuracies_are_points_of_one_curve_and_chance_is_told_from_knowledge(monkeypatch):
     monkeypatch.setattr(harlow, "EPISODES", 200)
-    found = measured("knows", Learner(), jax.random.key(0))
+    found = measured("knows", Knowing(), jax.random.key(0))
     drawn = curves({name: Arm.of(np.array([[share]])) for name, share in found.items()})
     np.testing.assert_array_equal(drawn["knows"].games, np.arange(6))
     assert drawn["knows"].scores[0, 0, 0] == pytest.approx(0.5, abs=0.1)
