@@ -145,8 +145,8 @@ def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     judged = {name for name in recipes.RECIPES.keys() - ROBOTS if recipes.find(name).evaluate}
     # What studies and `tests/goals` judge.
     goals = {"bitflipping-hindsight", "push-hindsight", "fourrooms-uvfa", "pointgather-goals"}
-    # What the studies `rl2`, `two_step` and `volatile_bandit` and `tests/experience` judge.
-    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal"}
+    # What the studies `rl2`, `two_step`, `volatile_bandit` and `harlow` and `tests/experience` judge.
+    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal", "harlow-prefrontal"}
     # What the studies `maml` and `maesn` judge.
     gradients = {"navigation-maml", "direction-maml", "halfcircle-maesn"}
     assert judged == recipes.PUBLISHED.keys() | BOARDS | goals | trials | gradients

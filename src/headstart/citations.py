@@ -24,6 +24,7 @@ RL2 = ("duan2016", "wang2016")
 LSTM = ("hochreiter1997", "gers2000")
 TWO_STEP = ("daw2011", "wang2018")
 VOLATILE = ("behrens2007", "wang2018")
+LEARNING_SET = ("harlow1949", "wang2018")
 CLASSICAL = ("thompson1933", "auer2002", "gittins1979", "kaufmann2018", "osband2013")
 TRPO = ("schulman2015trpo",)
 DICE = ("foerster2018dice", "farquhar2019loaded")
@@ -71,6 +72,9 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "spatial_reasoning": SPATIAL + UVFA + LSTM + SCORES,
     "halfcircle-maesn": MAESN + SCORES,
     "maesn": (*MAESN, "finn2017maml", *SCORES),
+    "harlow-prefrontal": LEARNING_SET + PPO + LSTM + SCORES,
+    "harlow": LEARNING_SET + PPO + LSTM + SCORES,
+    "structured_bandit": ("wang2016", *CLASSICAL, *PPO, *LSTM, *SCORES),
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
@@ -81,6 +85,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "DependentBandit": ("wang2016",),
     "InformativeBandit": ("wang2016",),
     "VolatileBandit": VOLATILE,
+    "Harlow": LEARNING_SET,
     "TabularMDP": (*RL2, "osband2013"),
     "TwoStep": TWO_STEP,
     "Ring": RING,
@@ -701,6 +706,18 @@ ENTRIES: dict[str, Entry] = {
             "volume": "10",
             "pages": "1214--1221",
             "year": "2007",
+        },
+    ),
+    "harlow1949": (
+        "article",
+        {
+            "author": "Harlow, Harry F.",
+            "title": "The Formation of Learning Sets",
+            "journal": "Psychological Review",
+            "volume": "56",
+            "number": "1",
+            "pages": "51--65",
+            "year": "1949",
         },
     ),
     "daw2011": (

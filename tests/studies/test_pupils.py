@@ -9,8 +9,9 @@ import pytest
 
 from headstart.core.collect import example
 from headstart.core.networks import RecurrentActorCritic
+from headstart.errors import UsageError
 from headstart.recipes.experience import prefrontal
-from headstart.studies.pupils import Blank, Deaf, Forgetful, Unaware, judged, taught
+from headstart.studies.pupils import Blank, Deaf, Forgetful, Unaware, judged, taught, watched
 from headstart.worlds.tabular import TwoStep
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
@@ -75,3 +76,14 @@ def test_whoever_has_the_same_seed_is_judged_with_the_same_key():
     assert len(set(judged(NETWORK, 2, judge)["weight"])) == 1
     assert keys[:2] == keys[2:]
     assert keys[0] != keys[1]
+
+
+def test_who_is_watched_ends_as_who_is_taught_and_changes_from_stage_to_stage():
+    weight = lambda network: float(jnp.sum(jnp.abs(jax.tree.leaves(network)[0])))
+    process = prefrontal(TwoStep(trials=3), 3, 4, lanes=2, width=4)
+    ended = taught(process, 4, 2, lambda network, key: {"weight": weight(network)})
+    found = watched(process, 4, 2, 2, lambda stage, network, key: {f"stage {stage}": weight(network)})
+    np.testing.assert_allclose(found["stage 2"], ended["weight"], rtol=1e-6)
+    assert np.not_equal(found["stage 1"], found["stage 2"]).all()
+    with pytest.raises(UsageError, match="4 iterations are not 3 equal stages"):
+        watched(process, 4, 3, 1, lambda stage, network, key: {})

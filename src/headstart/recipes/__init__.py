@@ -46,6 +46,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
     "halfcircle-maesn": experience.halfcircle_maesn,
+    "harlow-prefrontal": experience.harlow_prefrontal,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

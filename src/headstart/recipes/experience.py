@@ -20,6 +20,7 @@ __all__ = [
     "direction_maml",
     "exploring",
     "halfcircle_maesn",
+    "harlow_prefrontal",
     "navigation_maml",
     "prefrontal",
     "trying",
@@ -64,6 +65,19 @@ def volatilebandit_prefrontal(iterations: int = 320) -> Recipe:
     world = VolatileBandit()
     recipe = online(prefrontal(world, world.pulls, iterations, discount=0.0), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate_volatility)
+
+
+def harlow_prefrontal(iterations: int = 400) -> Recipe:
+    """A recurrent network forms a learning set: one trial tells it which of two new objects is good.
+
+    Wang and others, as for `twostep_prefrontal`. In the first trial nobody can do better than chance.
+    """
+    from headstart.experience.prefrontal import evaluate_harlow
+    from headstart.worlds.harlow import Harlow
+
+    world = Harlow()
+    recipe = online(prefrontal(world, world.moments, iterations), iterations)
+    return dataclasses.replace(recipe, evaluate=evaluate_harlow)
 
 
 def navigation_maml(iterations: int = 100) -> Recipe:

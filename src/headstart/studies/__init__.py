@@ -30,6 +30,8 @@ STUDIES: dict[str, str] = {
     "volatile_bandit": "headstart.studies.volatile_bandit",
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
     "maesn": "headstart.studies.maesn",
+    "harlow": "headstart.studies.harlow",
+    "structured_bandit": "headstart.studies.structured_bandit",
 }
 """The module of each study by its name on the command line."""
 

@@ -18,13 +18,16 @@ from collections.abc import Callable, Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from headstart.core.network import AbstractNetwork, Memory
-from headstart.core.process import Online, train_at_once
+from headstart.core.process import Online, ProcessState, train_at_once
+from headstart.core.scan import scan
 from headstart.core.types import Key, Output, Percept, zeros_like
+from headstart.errors import UsageError
 from headstart.studies.book import Scores
 
-__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "judged", "taught"]
+__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "judged", "taught", "watched"]
 
 
 class Deaf(AbstractNetwork):
@@ -90,6 +93,37 @@ def taught(process: Online, iterations: int, seeds: int, judge: Judge) -> Scores
     return _by_seed(learned, seeds, judge)
 
 
+def watched(
+    process: Online,
+    iterations: int,
+    stages: int,
+    seeds: int,
+    judge: Callable[[int, AbstractNetwork, Key], Mapping[str, float]],
+) -> Scores:
+    """As `taught`, but judged after each of `stages` equal parts of training: `judge(stage, network, key)`, from 1.
+
+    **Raises:** `UsageError` for iterations that are no multiple of the stages.
+    """
+    if iterations % stages:
+        raise UsageError(f"{iterations} iterations are not {stages} equal stages; ask for a multiple of {stages}")
+
+    @eqx.filter_jit
+    def part(state: ProcessState, key: Key, indices: Array) -> ProcessState:
+        _, step_key = jax.random.split(key)  # as `train_at_once` has it, which ends where this does
+        step = lambda state, index: (process.step(state, key=jax.random.fold_in(step_key, index))[0], None)
+        return scan(step, state, indices)[0]
+
+    scores: Scores = {}
+    for seed in range(seeds):
+        train_key, judge_key = _keys(seed)
+        state = eqx.filter_jit(train_at_once)(process, 0, key=train_key)
+        for stage, indices in enumerate(jnp.arange(iterations).reshape(stages, -1), start=1):
+            state = part(state, train_key, indices)
+            for name, score in judge(stage, state.learner.network, judge_key).items():
+                scores.setdefault(name, []).append(score)
+    return scores
+
+
 def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
     """Judge who needs no training, as often as those who do."""
     return _by_seed(lambda _: player, seeds, judge)
@@ -98,7 +132,13 @@ def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
 def _by_seed(network: Callable[[Key], AbstractNetwork], seeds: int, judge: Judge) -> Scores:
     scores: Scores = {}
     for seed in range(seeds):
-        train_key, judge_key = jax.random.split(jax.random.key(seed))
+        train_key, judge_key = _keys(seed)
         for name, score in judge(network(train_key), judge_key).items():
             scores.setdefault(name, []).append(score)
     return scores
+
+
+def _keys(seed: int) -> tuple[Key, Key]:
+    """To train with, and to judge with."""
+    train_key, judge_key = jax.random.split(jax.random.key(seed))
+    return train_key, judge_key
