@@ -62,12 +62,19 @@ def harlow_prefrontal(iterations: int = 400) -> Recipe:
     from headstart.worlds.harlow import Harlow
 
     world = Harlow()
-    recipe = online(prefrontal(world, world.moments, iterations), iterations)
+    recipe = online(prefrontal(world, world.moments, iterations, entropy=0.05), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate_harlow)
 
 
 def prefrontal(
-    world: AbstractWorld, length: int, iterations: int, *, discount: float = 0.9, lanes: int = 256, width: int = 48
+    world: AbstractWorld,
+    length: int,
+    iterations: int,
+    *,
+    discount: float = 0.9,
+    entropy: float = 0.01,
+    lanes: int = 256,
+    width: int = 48,
 ) -> Online:
     """PPO and a long short-term memory, in episodes of `length` steps: one a lane for every update.
 
@@ -87,7 +94,7 @@ def prefrontal(
     gradients = iterations * learner.epochs * learner.minibatches
     learner = dataclasses.replace(
         learner,
-        entropy_weight=optax.linear_schedule(0.01, 0.0, gradients),
+        entropy_weight=optax.linear_schedule(entropy, 0.0, gradients),
         learning_rate=optax.linear_schedule(2e-3, 0.0, gradients),
     )
     return Online(world, partial(RecurrentActorCritic, world, width=width, cell=LSTM), learner, lanes, length)

@@ -51,6 +51,7 @@ PAPER = Paper("wang2018", ("simulation of Harlow's task",))
 SEEDS, QUICK_SEEDS = 5, 3
 ITERATIONS, LANES, WIDTH, STAGES = 400, 256, 48, 8
 EPISODES = 2_000  # that judge whoever is judged, for each seed
+ENTROPY = 0.05  # what is paid for it at first
 CHANCE, NEAR, LEARNED, FAILED = 0.5, 0.03, 0.90, 0.55
 WORLD = Harlow()
 
@@ -116,7 +117,7 @@ def pupils() -> dict[str, Online]:
     """Who is trained, by name."""
 
     def pupil(around: Callable[..., AbstractNetwork] = lambda inner: inner, world: Harlow = WORLD) -> Online:
-        plain = prefrontal(world, world.moments, ITERATIONS, lanes=LANES, width=WIDTH)
+        plain = prefrontal(world, world.moments, ITERATIONS, entropy=ENTROPY, lanes=LANES, width=WIDTH)
         return replace(plain, network=lambda key: around(plain.network(key)))
 
     untaught = Remapped(WORLD.objects, WORLD.trials, WORLD.fixation)

@@ -81,8 +81,8 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     seeds = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS)
     scores: Scores = {}
     for family in FAMILIES:
-        about = (family, seeds, EPISODES, PULLS, repr(bandit(family)))
-        scores.update(book(f"players-{family}", about, partial(play, family, seeds)))
+        played = (family, seeds, EPISODES, PULLS, repr(bandit(family)))
+        scores.update(book(f"players-{family}", played, partial(play, family, seeds)))
     for name, process in pupils().items():
         iterations = ITERATIONS["informative" if name == INFORMED else "dependent"]
         observer.say(f"{name}: {iterations * LANES:,} episodes from each of {seeds} seeds ...")
