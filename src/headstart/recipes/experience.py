@@ -76,7 +76,7 @@ def harlow_prefrontal(iterations: int = 400) -> Recipe:
     from headstart.worlds.harlow import Harlow
 
     world = Harlow()
-    recipe = online(prefrontal(world, world.moments, iterations), iterations)
+    recipe = online(prefrontal(world, world.moments, iterations, entropy=0.05), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate_harlow)
 
 
@@ -145,14 +145,21 @@ def exploring(world: AbstractWorld, *, width: int = 32) -> MAESN:
 
 
 def prefrontal(
-    world: AbstractWorld, length: int, iterations: int, *, discount: float = 0.9, lanes: int = 256, width: int = 48
+    world: AbstractWorld,
+    length: int,
+    iterations: int,
+    *,
+    discount: float = 0.9,
+    entropy: float = 0.01,
+    lanes: int = 256,
+    width: int = 48,
 ) -> Online:
     """PPO and a long short-term memory, in episodes of `length` steps: one a lane for every update.
 
     The width and the discount are those of Wang and others (2018), who train by A2C. With their weights of 0.05 for the
     value and the entropy, and with as many lanes, that learns the two-step task too, in about four times as many
     episodes. λ is 0: where no action changes what later ones can earn, longer returns add noise alone, and so does a
-    discount above 0. The learning rate falls to nothing, and so does the reward for entropy.
+    discount above 0. The learning rate falls to nothing, and so does the reward for entropy, which begins at `entropy`.
     """
     import optax
 
@@ -165,7 +172,7 @@ def prefrontal(
     gradients = iterations * learner.epochs * learner.minibatches
     learner = dataclasses.replace(
         learner,
-        entropy_weight=optax.linear_schedule(0.01, 0.0, gradients),
+        entropy_weight=optax.linear_schedule(entropy, 0.0, gradients),
         learning_rate=optax.linear_schedule(2e-3, 0.0, gradients),
     )
     return Online(world, partial(RecurrentActorCritic, world, width=width, cell=LSTM), learner, lanes, length)

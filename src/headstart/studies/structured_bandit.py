@@ -55,7 +55,7 @@ CLAIM = (
 PAPER = Paper("wang2016", ("figure 2", "figure 3"))
 
 SEEDS, QUICK_SEEDS = 5, 3
-ITERATIONS, LANES, WIDTH = {"dependent": 320, "informative": 320}, 256, 48
+ITERATIONS, LANES, WIDTH = {"dependent": 120, "informative": 320}, 256, 48
 PULLS = 100
 EPISODES = 10_000  # that judge whoever is judged, for each seed
 FAMILIES = {"easy": EASY, "medium": MEDIUM, "hard": HARD}

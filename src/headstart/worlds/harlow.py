@@ -14,8 +14,7 @@ The paper's monkeys and networks turn their gaze. Here it is a choice of where t
 | choice | an object on either side | cannot be | 1 for the good object, −1 for the other |
 
 What was chosen stays in sight, where it lay, when its reward comes and the next cross with it: so it is for who turns
-to an object and is rewarded. A long short-term memory that did not see it then would have to bind what it did to what
-it saw before, and one that was tried so learned this for half of all trials alone: those with sides as in the first.
+to an object and is rewarded for it.
 
 Objects are words of 16 bits, for what the paper has pictures. Each has a number below 65,536, and numbers that are
 close belong to words that are not alike. So the objects to learn with and those to be judged by are two ranges of
