@@ -45,7 +45,6 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "direction-maml": experience.direction_maml,
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
-    "halfcircle-maesn": experience.halfcircle_maesn,
     "harlow-prefrontal": experience.harlow_prefrontal,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,

@@ -29,7 +29,6 @@ STUDIES: dict[str, str] = {
     "two_step": "headstart.studies.two_step",
     "volatile_bandit": "headstart.studies.volatile_bandit",
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
-    "maesn": "headstart.studies.maesn",
     "harlow": "headstart.studies.harlow",
     "structured_bandit": "headstart.studies.structured_bandit",
 }
