@@ -80,7 +80,7 @@ def test_whoever_has_the_same_seed_is_judged_with_the_same_key():
 
 def test_who_is_watched_ends_as_who_is_taught_and_changes_from_stage_to_stage():
     weight = lambda network: sum(float(jnp.sum(jnp.abs(leaf))) for leaf in jax.tree.leaves(network))
-    process = prefrontal(TwoStep(trials=3), 3, 4, lanes=2, width=4)
+    process = prefrontal(TwoStep(trials=3), 3, 4, lanes=8, width=4)
     ended = taught(process, 4, 2, lambda network, key: {"weight": weight(network)})
     found = watched(process, 4, 2, 2, lambda stage, network, key: {f"stage {stage}": weight(network)})
     np.testing.assert_allclose(found["stage 2"], ended["weight"], rtol=1e-6)
