@@ -62,6 +62,13 @@ def test_a_pupil_without_a_memory_is_as_the_network_is_at_first():
     assert Blank(NETWORK)(PERCEPT, NETWORK.initial())[0].value == expected.value
 
 
+@pytest.mark.parametrize("pupil", [Deaf, Unaware, Forgetful, Blank])
+def test_a_pupil_knows_what_is_legal(pupil):
+    percept = dataclasses.replace(PERCEPT, legal=jnp.array([True, False]))
+    policy = pupil(NETWORK)(percept, NETWORK.initial())[0].policy
+    np.testing.assert_allclose(jnp.exp(policy.log_prob(jnp.array(0))), 1.0)
+
+
 def test_whoever_has_the_same_seed_is_judged_with_the_same_key():
     keys = []
 

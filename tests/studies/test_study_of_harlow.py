@@ -1,12 +1,15 @@
 """The study of learning sets: verdicts fail of their own arms, controls take what they should, a small one runs."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from headstart.configuration import configuration
+from headstart.core.collect import begin
 from headstart.experience.prefrontal import chosen
 from headstart.progress import Quiet
+from headstart.recipes.experience import prefrontal
 from headstart.studies import harlow
 from headstart.studies.harlow import (
     ABLE,
@@ -24,7 +27,7 @@ from headstart.studies.harlow import (
 from headstart.studies.page import curves
 from headstart.studies.pupils import Deaf
 from headstart.studies.study import Arm, Verdict
-from headstart.worlds.harlow import NOVEL, Harlow
+from headstart.worlds.harlow import CENTRE, NOVEL, Harlow
 from learning_set import Knowing
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
@@ -87,6 +90,20 @@ def test_there_is_a_pupil_for_each_arm_and_each_update_sees_whole_episodes():
 def test_who_knows_the_task_knows_from_the_second_trial_on_but_not_under_a_control(world, around, expected):
     found = chosen(world(NOVEL), around(Knowing()), 1_000, key=jax.random.key(0)).mean(axis=0)
     np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_whose_memory_is_blanked_each_trial_still_may_do_all_that_is_legal():
+    # Were nothing legal at the cross, it would act by chance there however long it was trained.
+    network = prefrontal(Harlow(), 12, 1, width=4).network(jax.random.key(0))
+    percept = begin(Harlow(), network, 1, key=jax.random.key(1)).percept
+    percept = jax.tree.map(lambda leaf: leaf[0], percept)
+    blanked, _ = EachTrial(network)(percept, network.initial())
+    plain, _ = network(percept, network.initial())
+    assert percept.observation.cross == 1
+    assert percept.first
+    centre = lambda output: float(output.policy.log_prob(jnp.array(CENTRE)))
+    assert centre(blanked) == pytest.approx(centre(plain), rel=1e-5)
+    assert centre(plain) != pytest.approx(np.log(1 / 3), rel=1e-3)
 
 
 def test_accuracies_are_points_of_one_curve_and_chance_is_told_from_knowledge(monkeypatch):

@@ -95,7 +95,9 @@ class EachTrial(AbstractNetwork):
 
     def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
         begins = percept.observation.cross > 0
-        opening = replace(zeros_like(percept), observation=percept.observation, first=jnp.array(True))
+        opening = replace(
+            zeros_like(percept), observation=percept.observation, legal=percept.legal, first=jnp.array(True)
+        )
         percept, memory = jax.tree.map(
             lambda fresh, old: jnp.where(begins, fresh, old), (opening, self.network.initial()), (percept, memory)
         )

@@ -14,6 +14,7 @@ make what it can of what is left to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -68,7 +69,10 @@ class Forgetful(AbstractNetwork):
 
 
 class Blank(AbstractNetwork):
-    """A network to which each moment is as the first of an episode in which zeros are seen, and which has no memory."""
+    """A network to which each moment is as the first of an episode in which zeros are seen, and which has no memory.
+
+    Which actions are legal it is told: an agent that could not even do what the world allows would fail of that.
+    """
 
     network: AbstractNetwork
 
@@ -76,7 +80,7 @@ class Blank(AbstractNetwork):
         return self.network.initial()
 
     def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
-        nothing = eqx.tree_at(lambda percept: percept.first, zeros_like(percept), jnp.array(True))
+        nothing = replace(zeros_like(percept), first=jnp.array(True), legal=percept.legal)
         output, _ = self.network(nothing, self.network.initial())
         return output, memory
 
