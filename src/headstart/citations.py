@@ -113,6 +113,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "TwinRecurrentActorCritic": ("duan2016", "wang2016", "cho2014"),
     "gymnasium": ("towers2024",),
     "pgx": ("koyamada2023",),
+    "brax": ("freeman2021", "finn2017maml"),
+    "metaworld": ("yu2019metaworld", "mclean2025metaworldplus"),
 }
 """The keys of what each thing is made of, by its name on the command line."""
 
@@ -827,6 +829,38 @@ ENTRIES: dict[str, Entry] = {
             "journal": "The Gradient",
             "url": "https://thegradient.pub/why-rl-is-flawed/",
             "year": "2018",
+        },
+    ),
+    "freeman2021": (
+        "inproceedings",
+        {
+            "author": "Freeman, C. Daniel and Frey, Erik and Raichuk, Anton and Girgin, Sertan and Mordatch, Igor and "
+            "Bachem, Olivier",
+            "title": "Brax: A Differentiable Physics Engine for Large Scale Rigid Body Simulation",
+            "booktitle": "NeurIPS Datasets and Benchmarks",
+            "year": "2021",
+        },
+    ),
+    "yu2019metaworld": (
+        "inproceedings",
+        {
+            "author": "Yu, Tianhe and Quillen, Deirdre and He, Zhanpeng and Julian, Ryan and Hausman, Karol and Finn, "
+            "Chelsea and Levine, Sergey",
+            "title": "Meta-World: A Benchmark and Evaluation for Multi-Task and Meta Reinforcement Learning",
+            "booktitle": "Conference on Robot Learning",
+            "year": "2019",
+        },
+    ),
+    "mclean2025metaworldplus": (
+        "misc",
+        {
+            "author": 'McLean, Reginald and Chatzaroulas, Evangelos and McCutcheon, Luc and R{\\"o}der, Frank and Yu, '
+            "Tianhe and He, Zhanpeng and Zentner, K. R. and Julian, Ryan and Terry, J. K. and Woungang, Isaac and "
+            "Farsad, Nariman and Castro, Pablo Samuel",
+            "title": "Meta-World+: An Improved, Standardized, RL Benchmark",
+            "year": "2025",
+            "eprint": "2505.11289",
+            "archiveprefix": "arXiv",
         },
     ),
     "koyamada2023": (

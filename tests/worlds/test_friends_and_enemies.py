@@ -26,7 +26,9 @@ def stepped(world, numbers, place, cells, action, steps=0, there=None, seed=0):
     there = [True] * len(cells) if there is None else there
     seen = Seen(jnp.array(place), jnp.array(numbers), jnp.array(cells), jnp.array(there))
     state = Standing(seen, jnp.array(steps))
-    return jax.jit(world.step)(state, Task(Things(seen.numbers, jnp.array(True))), jnp.array(action), key=jax.random.key(seed))
+    return jax.jit(world.step)(
+        state, Task(Things(seen.numbers, jnp.array(True))), jnp.array(action), key=jax.random.key(seed)
+    )
 
 
 def test_source_and_target_share_no_kind_but_each_property_in_each_role():
