@@ -11,7 +11,7 @@ import pytest
 from headstart.core.types import Percept
 from headstart.instructions.encoders import BagOfWords
 from headstart.instructions.spatial import neighbourhoods
-from headstart.instructions.text_vin import TextVIN
+from headstart.instructions.text_vin import TextVIN, _convolved
 from headstart.worlds.friends_and_enemies import SIZE, FriendsAndEnemies, Seen
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
@@ -54,7 +54,9 @@ def test_a_plan_reaches_as_far_as_it_has_steps(steps):
 
     def planned(distance):
         percept = seeing(place=(0, 0), cells=((0, distance), (7, 0)))
-        return np.asarray(network.planned(neighbourhoods(network.embed(percept)), percept.observation))
+        what, where = network.embed(percept)
+        rewards = _convolved(network.rewards, what, neighbourhoods(where))
+        return np.asarray(network.planned(rewards, percept.observation))
 
     near = [not np.allclose(planned(distance), planned(7), atol=1e-7) for distance in range(1, 7)]
     assert near == [distance <= steps + 1 for distance in range(1, 7)]
@@ -66,3 +68,12 @@ def test_without_steps_nothing_is_planned():
     np.testing.assert_array_equal(values(network, seeing()), values(other, seeing()))
     assert values(network, seeing()).shape == (5,)
     assert SIZE == 8
+
+
+def test_what_few_things_say_to_their_cells_is_the_convolution_of_the_whole_map():
+    network = new(jax.random.key(4))
+    what, where = network.embed(seeing(place=(0, 5), cells=((0, 5), (7, 7))))
+    whole = jnp.einsum("rct,tk->rck", where, what)
+    for layer in (network.rewards, network.convolutions[0]):
+        found = _convolved(layer, what, neighbourhoods(where))
+        np.testing.assert_allclose(found, layer(neighbourhoods(whole)), rtol=1e-4, atol=1e-6)

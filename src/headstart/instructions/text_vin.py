@@ -93,35 +93,47 @@ class TextVIN(AbstractNetwork):
         return None
 
     def __call__(self, percept: Percept, memory: None) -> tuple[Output, None]:
-        seen = percept.observation
-        around = neighbourhoods(self.embed(percept))
-        values = self.reactive(around)
-        return Output(values + self.planned(around, seen) if self.steps else values), None
+        what, where = self.embed(percept)
+        around = neighbourhoods(where)
+        values = self.reactive(_convolved(self.convolutions[0], what, around))
+        if self.steps:
+            values = values + self.planned(_convolved(self.rewards, what, around), percept.observation)
+        return Output(values), None
 
-    def embed(self, percept: Percept) -> Float[Array, "rows columns channels"]:
-        """φ(s): a map of what things are, and of where one is oneself. Whoever was touched is nowhere."""
+    def embed(
+        self, percept: Percept
+    ) -> tuple[Float[Array, "things_and_oneself channels"], Float[Array, "rows columns things_and_oneself"]]:
+        """φ(s), as what each thing is and where; the last of them is oneself. Whoever was touched is nowhere."""
         seen: Seen = percept.observation
         assert percept.instruction is not None
         said = jax.vmap(self.encoder)(percept.instruction.reshape(self.things, -1))
         called = jax.nn.one_hot(seen.numbers, NUMBERS) @ self.numbers
-        what = jnp.concatenate([called, said], axis=-1)
+        what = jnp.pad(jnp.concatenate([called, said], axis=-1), ((0, 1), (0, 1))).at[-1, -1].set(1.0)
         where = jax.vmap(_at)(seen.cells) * seen.there[:, None, None]
-        return jnp.concatenate([jnp.einsum("trc,ts->rcs", where, what), _at(seen.place)[..., None]], axis=-1)
+        return what, jnp.moveaxis(jnp.concatenate([where, _at(seen.place)[None]]), 0, -1)
 
-    def planned(self, around: Float[Array, "rows columns nine_channels"], seen: Seen) -> Float[Array, "actions"]:
+    def planned(self, rewards: Float[Array, "rows columns 1"], seen: Seen) -> Float[Array, "actions"]:
         """Q_vin: of the cell that one is in, after as many steps of value iteration."""
-        rewards = self.rewards(around)
         values, moves = jnp.zeros_like(rewards), jnp.zeros((SIZE, SIZE, ACTIONS))
         for _ in range(self.steps):
             moves = self.backup(neighbourhoods(jnp.concatenate([rewards, values], axis=-1)))
             values = jax.nn.sigmoid(jnp.max(moves, axis=-1, keepdims=True))
         return jnp.einsum("rc,rca->a", _at(seen.place), moves)
 
-    def reactive(self, around: Float[Array, "rows columns nine_channels"]) -> Float[Array, "actions"]:
-        """Q_r: of the whole map at once."""
-        first, second = self.convolutions
-        hidden = jax.nn.relu(second(neighbourhoods(jax.nn.relu(first(around)))))
+    def reactive(self, first: Float[Array, "rows columns channels"]) -> Float[Array, "actions"]:
+        """Q_r: of the whole map at once, after the first convolution."""
+        hidden = jax.nn.relu(self.convolutions[1](neighbourhoods(jax.nn.relu(first))))
         return self.out(jax.nn.relu(self.over_map(hidden.ravel())))
+
+
+def _convolved(
+    layer: Linear, what: Float[Array, "things channels"], around: Float[Array, "rows columns nine_things"]
+) -> Float[Array, "rows columns outputs"]:
+    """A convolution of φ(s). What few things say to the cells around them is a smaller product than all cells are."""
+    things, channels = what.shape
+    kernel = layer.weight.reshape(-1, 9, channels)
+    says = jnp.einsum("tc,onc->nto", what, kernel).reshape(9 * things, -1)
+    return around @ says + layer.bias
 
 
 def _at(cell: Array) -> Float[Array, "rows columns"]:
