@@ -34,6 +34,7 @@ META_PARAMETERS = ("schweighofer2003meta",)
 RING = ("tanaka2004", *META_PARAMETERS)
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
 SPATIAL = ("janner2018spatial",)
+ACTOR_MIMIC = ("parisotto2016actormimic",)
 GROUNDING = ("narasimhan2018grounding",)
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -69,6 +70,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "volatilebandit-prefrontal": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
     "volatile_bandit": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
     "spatial_reasoning": SPATIAL + UVFA + LSTM + SCORES,
+    "language_transfer": GROUNDING + DQN + ACTOR_MIMIC + SCORES,
     "harlow-prefrontal": LEARNING_SET + PPO + LSTM + SCORES,
     "harlow": LEARNING_SET + PPO + LSTM + SCORES,
     "structured_bandit": ("wang2016", *CLASSICAL, *PPO, *LSTM, *SCORES),
@@ -861,6 +863,15 @@ ENTRIES: dict[str, Entry] = {
             "year": "2025",
             "eprint": "2505.11289",
             "archiveprefix": "arXiv",
+        },
+    ),
+    "parisotto2016actormimic": (
+        "inproceedings",
+        {
+            "author": "Parisotto, Emilio and Ba, Jimmy Lei and Salakhutdinov, Ruslan",
+            "title": "Actor-Mimic: Deep Multitask and Transfer Reinforcement Learning",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2016",
         },
     ),
     "koyamada2023": (

@@ -77,7 +77,7 @@ def test_whoever_has_the_same_seed_is_judged_with_the_same_key():
         return {"weight": float(jnp.sum(jnp.abs(jax.tree.leaves(network)[0])))}
 
     world = TwoStep(trials=3)
-    scores = taught(prefrontal(world, 3, 2, lanes=2, width=4), 2, 2, judge)
+    scores = taught(prefrontal(world, 3, 2, lanes=4, width=4), 2, 2, judge)
     assert np.shape(scores["weight"]) == (2,)
     assert scores["weight"][0] != scores["weight"][1], "each seed learns for itself"
     assert len(set(judged(NETWORK, 2, judge)["weight"])) == 1

@@ -68,7 +68,7 @@ def test_there_is_a_pupil_for_each_arm_and_each_update_sees_whole_episodes():
 
 
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
-    for name, small in (("ITERATIONS", 1), ("LANES", 2), ("WIDTH", 2), ("EPISODES", 40), ("WORLD", TwoStep(trials=20))):
+    for name, small in (("ITERATIONS", 1), ("LANES", 4), ("WIDTH", 2), ("EPISODES", 40), ("WORLD", TwoStep(trials=20))):
         monkeypatch.setattr(two_step, name, small)
     every = pupils()
     monkeypatch.setattr(two_step, "pupils", lambda: {LAST: every[LAST]})

@@ -29,6 +29,7 @@ STUDIES: dict[str, str] = {
     "two_step": "headstart.studies.two_step",
     "volatile_bandit": "headstart.studies.volatile_bandit",
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
+    "language_transfer": "headstart.studies.language_transfer",
     "harlow": "headstart.studies.harlow",
     "structured_bandit": "headstart.studies.structured_bandit",
 }

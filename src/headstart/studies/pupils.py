@@ -13,7 +13,7 @@ make what it can of what is left to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import equinox as eqx
@@ -28,7 +28,7 @@ from headstart.core.types import Key, Output, Percept, zeros_like
 from headstart.errors import UsageError
 from headstart.studies.book import Scores
 
-__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "judged", "taught", "watched"]
+__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "gone_on", "judged", "taught", "watched"]
 
 
 class Deaf(AbstractNetwork):
@@ -108,24 +108,51 @@ def watched(
 
     **Raises:** `UsageError` for iterations that are no multiple of the stages.
     """
-    if iterations % stages:
-        raise UsageError(f"{iterations} iterations are not {stages} equal stages; ask for a multiple of {stages}")
-
-    @eqx.filter_jit
-    def part(state: ProcessState, key: Key, indices: Array) -> ProcessState:
-        _, step_key = jax.random.split(key)  # as `train_at_once` has it, which ends where this does
-        step = lambda state, index: (process.step(state, key=jax.random.fold_in(step_key, index))[0], None)
-        return scan(step, state, indices)[0]
-
     scores: Scores = {}
     for seed in range(seeds):
         train_key, judge_key = _keys(seed)
-        state = eqx.filter_jit(train_at_once)(process, 0, key=train_key)
-        for stage, indices in enumerate(jnp.arange(iterations).reshape(stages, -1), start=1):
-            state = part(state, train_key, indices)
-            for name, score in judge(stage, state.learner.network, judge_key).items():
+        for stage, network in enumerate(_stages(process, iterations, stages, train_key), start=1):
+            for name, score in judge(stage, network, judge_key).items():
                 scores.setdefault(name, []).append(score)
     return scores
+
+
+class _Given(eqx.Module):
+    """Makes no network of a key, but has one."""
+
+    network: AbstractNetwork
+
+    def __call__(self, key: Key) -> AbstractNetwork:
+        return self.network
+
+
+def gone_on(
+    process: Online, network: AbstractNetwork, iterations: int, stages: int, *, key: Key
+) -> Iterator[AbstractNetwork]:
+    """What becomes of a network that learned something before, after each of `stages` equal parts of a process.
+
+    **Raises:** `UsageError` for iterations that are no multiple of the stages.
+    """
+    return _stages(replace(process, network=_Given(network)), iterations, stages, key)
+
+
+def _stages(process: Online, iterations: int, stages: int, key: Key) -> Iterator[AbstractNetwork]:
+    if iterations % stages:
+        raise UsageError(f"{iterations} iterations are not {stages} equal stages; ask for a multiple of {stages}")
+    state = _part(process, None, key, jnp.arange(0))
+    for indices in jnp.arange(iterations).reshape(stages, -1):
+        state = _part(process, state, key, indices)
+        yield state.learner.network
+
+
+@eqx.filter_jit
+def _part(process: Online, state: ProcessState | None, key: Key, indices: Array) -> ProcessState:
+    """Iterations of these numbers, after `init` if there is no state yet. Ends where `train_at_once` does."""
+    if state is None:
+        return train_at_once(process, 0, key=key)
+    _, step_key = jax.random.split(key)
+    step = lambda state, index: (process.step(state, key=jax.random.fold_in(step_key, index))[0], None)
+    return scan(step, state, indices)[0]
 
 
 def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
