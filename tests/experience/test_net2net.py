@@ -67,7 +67,9 @@ def test_wider_is_exactly_the_same(kind):
 
 def test_new_units_have_a_gradient_from_the_first_step():
     grown = grow(ActionValues(OLD, KEY, width=4), ActionValues(OLD, OTHER, width=7))
-    gradient = jax.grad(lambda weight: said(eqx.tree_at(lambda net: net.values.layers[2].weight, grown, weight), ROWS).policy.sum())
+    gradient = jax.grad(
+        lambda weight: said(eqx.tree_at(lambda net: net.values.layers[2].weight, grown, weight), ROWS).policy.sum()
+    )
     assert np.all(np.abs(gradient(grown.values.layers[2].weight)) > 0)
 
 
@@ -83,7 +85,9 @@ def test_deeper_rectified_is_exactly_the_same_and_deeper_tanh_nearly():
         assert np.allclose(grown.actor(row), expected, atol=1e-5)
         least = 1 - np.tanh(REACH) / REACH
         assert least < 0.014
-        assert np.all(np.abs(grown.actor(row) - net(row)) <= least * np.abs(net.layers[2].weight) @ np.abs(hidden) + 1e-6)
+        assert np.all(
+            np.abs(grown.actor(row) - net(row)) <= least * np.abs(net.layers[2].weight) @ np.abs(hidden) + 1e-6
+        )
 
 
 def test_observations_and_actions_beyond_the_old_ones():
@@ -146,7 +150,12 @@ def test_it_can_be_mapped_over_seeds():
     ("trained", "fresh", "given", "told"),
     [
         (Actor, ActorCritic, {}, "Actor cannot be grown into ActorCritic; both must be the same one"),
-        (partial(Actor, width=5), partial(Actor, width=4), {}, "actor has width 4 and depth 2 in the new network, and 5"),
+        (
+            partial(Actor, width=5),
+            partial(Actor, width=4),
+            {},
+            "actor has width 4 and depth 2 in the new network, and 5",
+        ),
         (partial(Actor, depth=3), partial(Actor, depth=2), {}, "make it at least as wide and as deep"),
         (Actor, Actor, {"inputs": (0, 1)}, r"inputs must be 3 numbers from 0 to 2, or None, and not \[0, 1\]"),
         (Actor, Actor, {"actions": (0, 2)}, r"actions must be 2 numbers from 0 to 1, or None"),

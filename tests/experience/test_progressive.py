@@ -33,7 +33,10 @@ def test_a_new_column_is_equation_2():
 
     def lateral(at, heard):
         adapter = column.adapters[at]
-        return adapter.reach.weight @ jnp.tanh(adapter.reduce.weight @ (adapter.scale * heard) + adapter.reduce.bias) + adapter.reach.bias
+        return (
+            adapter.reach.weight @ jnp.tanh(adapter.reduce.weight @ (adapter.scale * heard) + adapter.reduce.bias)
+            + adapter.reach.bias
+        )
 
     new_one = jnp.tanh(fresh.actor.layers[0](seen))
     new_two = jnp.tanh(fresh.actor.layers[1](new_one) + lateral(0, one))
@@ -51,7 +54,7 @@ def test_a_third_column_hears_both_earlier_ones():
     own = jnp.tanh(perceptron.layers[0](seen))
     heard = adapter(hidden[0], jnp.tanh)
     found, _ = three.actor.layers(seen)
-    assert np.allclose(found[1][7:], hidden[1]) if False else np.allclose(found[1][:7], hidden[1], atol=1e-6)
+    assert np.allclose(found[1][:7], hidden[1], atol=1e-6)
     assert np.allclose(found[1][7:], jnp.tanh(perceptron.layers[1](own) + heard), atol=1e-6)
 
 
@@ -59,7 +62,6 @@ def test_an_old_column_never_changes_and_all_of_the_new_one_learns():
     old = make(KEY)
     network = lambda key: Progressive.after(old, make(key), key=key)
     learner = PPO(epochs=1, minibatches=1, learning_rate=0.1)
-    before = network(jax.random.split(OTHER, 3)[0])
     process = Online(Matched(), network, learner, lanes=4, length=8)
     fresh = jax.random.split(jax.random.split(OTHER)[0], 3)[0]  # as `train` and `Online.init` split their keys
     before = network(fresh)
@@ -72,5 +74,7 @@ def test_an_old_column_never_changes_and_all_of_the_new_one_learns():
 
 
 def test_columns_that_do_not_fit_are_refused():
-    with pytest.raises(UsageError, match="a new column sees 6 numbers and has depth 2, and the columns before it 4 and 2"):
+    with pytest.raises(
+        UsageError, match="a new column sees 6 numbers and has depth 2, and the columns before it 4 and 2"
+    ):
         Progressive.after(ActorCritic(CartPole(), KEY), ActorCritic(Acrobot(), OTHER), key=THIRD)

@@ -58,7 +58,11 @@ def test_a_name_is_no_prefix_of_another():
 @pytest.mark.parametrize(
     ("trained", "fresh", "told"),
     [
-        (small, partial(ActorCritic, Matched(), width=5), r"actor.layers\[0\].weight is float32\[4, 1\] in the trained"),
+        (
+            small,
+            partial(ActorCritic, Matched(), width=5),
+            r"actor.layers\[0\].weight is float32\[4, 1\] in the trained",
+        ),
         (small, partial(ActorCritic, Matched(), width=4, depth=3), r"actor.layers\[2\].weight is float32\[2, 4\] in"),
         (small, partial(ActionValues, Matched(), width=4), "is an ActorCritic and the new one an ActionValues"),
     ],
@@ -117,9 +121,7 @@ LEARNERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("world", "network", "learner", "held"), LEARNERS, ids=lambda value: type(value).__name__
-)
+@pytest.mark.parametrize(("world", "network", "learner", "held"), LEARNERS, ids=lambda value: type(value).__name__)
 def test_what_is_held_never_changes_and_all_else_learns(world, network, learner, held):
     make = partial(network, world)
     trained = make(KEY)
@@ -127,7 +129,11 @@ def test_what_is_held_never_changes_and_all_else_learns(world, network, learner,
     state = train(Online(world, begun, learner, lanes=4, length=8), 2, key=OTHER, chunk=2)
     learned = state.learner.network
     assert isinstance(learned, Held)
-    still = {name for name in parts(trained) if any(name == part or name.startswith(f"{part}.") or name.startswith(f"{part}[") for part in held)}
+    still = {
+        name
+        for name in parts(trained)
+        if any(name == part or name.startswith((f"{part}.", f"{part}[")) for part in held)
+    }
     assert still
     assert differ(learned, trained) == set(parts(trained)) - still
     # Training takes its first state's memory over, but not that of the network it began from.

@@ -25,7 +25,6 @@ agent does stays what it was. Value functions are kept as they are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import equinox as eqx

@@ -68,9 +68,7 @@ class Column(eqx.Module):
         sizes = [layer.weight.shape[0] for layer in perceptron.layers[1:]]
         keys = jax.random.split(key, len(sizes))
         width = perceptron.width_size
-        adapters = tuple(
-            Adapter(before.width, width, size, key=each) for size, each in zip(sizes, keys, strict=True)
-        )
+        adapters = tuple(Adapter(before.width, width, size, key=each) for size, each in zip(sizes, keys, strict=True))
         return cls(perceptron, Frozen(before), adapters)
 
     @property

@@ -28,6 +28,7 @@ STUDIES: dict[str, str] = {
     "two_step": "headstart.studies.two_step",
     "volatile_bandit": "headstart.studies.volatile_bandit",
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
+    "transfer": "headstart.studies.transfer",
 }
 """The module of each study by its name on the command line."""
 
