@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headstart.errors import UsageError
+from headstart.errors import CannotResume, UsageError
 from headstart.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def transferred(
     for name, each in (("to", recipe), ("from", source)):
         if not isinstance(each.process, Online | Hosted):
             raise UsageError(
-                f"{each.configuration['recipe']} trains no single learner, and nothing can be carried {name} it; choose "
-                "a recipe of one learner in one world, such as cartpole-ppo."
+                f"{each.configuration['recipe']} trains no single learner, and nothing can be carried {name} it; "
+                "choose a recipe of one learner in one world, such as cartpole-ppo."
             )
     network = state.learner.network
     about = {
@@ -74,12 +74,20 @@ def begun(recipe: Recipe, about: dict[str, Any], network: AbstractNetwork | None
     """The recipe as `about`, an entry `from` of a configuration, says that it began.
 
     Without a network it is of the right shapes, for a checkpoint to be read into.
+
+    **Raises:** `CannotResume` if it does not say how.
     """
     from headstart.experience.net2net import grow
     from headstart.experience.transfer import Transferred
 
     process: Any = recipe.process
-    how = {"renewed": tuple(about["renewed"]), "held": tuple(about["held"]), "fit": grow if about["grown"] else None}
+    try:
+        fit = grow if about["grown"] else None
+        how = {"renewed": tuple(about["renewed"]), "held": tuple(about["held"]), "fit": fit}
+    except (KeyError, TypeError) as error:
+        raise CannotResume(
+            f"run.json says that the run began from another, and not how ({error}); restore it."
+        ) from error
     process = dataclasses.replace(process, network=Transferred(process.network, network, **how))
     return dataclasses.replace(recipe, process=process, configuration=recipe.configuration | {"from": about})
 
