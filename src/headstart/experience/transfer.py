@@ -16,8 +16,8 @@ key to a network:
 | parts that are never to change | `hold(network, ...)` |
 | beside a new network that may look at the old one | `headstart.experience.progressive` |
 
-A part is named by its path, as `parts` or an error shows it: `"actor.layers[0].weight"` is one array, `"actor.layers[0]"`
-a layer and `"actor"` all of the actor.
+A part is named by its path, as `parts` or an error shows it: `"actor.layers[0].weight"` is one array,
+`"actor.layers[0]"` a layer and `"actor"` all of the actor.
 
 What is not carried over: the state of an optimiser, which speaks of gradients of another task; a replay, whose steps
 were of that task; and where schedules stand. So DQN explores anew from the first ε, unless it is told another.
