@@ -90,7 +90,7 @@ def test_all_claims_hold_of_what_is_hoped_for():
         ),
         (f"far: {HELD}: time saved", 0.4, [f"far: {HELD}: time saved"]),
         (f"far: {HELD}: arrives at", 0.9, [f"far: {HELD}: does not arrive lower than scratch"]),
-        *((f"far: {who}: arrives at", 0.6, [f"far: {who}: no arrives at"]) for who in (HELD_STRANGE, HELD_RANDOM)),
+        *((f"far: {who}: arrives at", 0.6, [f"far: {who}: never arrives"]) for who in (HELD_STRANGE, HELD_RANDOM)),
         (f"far: {COLUMNS}: forward transfer", 0.2, [f"far: {COLUMNS}: forward transfer"]),
         (f"far: {COLUMNS_RANDOM}: forward transfer", 0.2, [f"far: {COLUMNS_RANDOM}: no forward transfer"]),
         (f"far: {COLUMNS}: forgotten of the source", 0.03, [f"far: {COLUMNS}: nothing forgotten"]),

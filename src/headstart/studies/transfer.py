@@ -83,7 +83,7 @@ CLAIM = (
     "Whoever begins with what a related task has taught begins higher, arrives sooner and ends no lower than from "
     "scratch: with the same network, with one that is grown, with layers that are held, and with columns beside."
 )
-PAPER = Paper("taylor2009transfer", ("figure 2",))
+PAPER = Paper("taylor2009transfer", ("metrics of transfer",))
 
 SEEDS, QUICK_SEEDS = 10, 3
 LANES, LENGTH = 64, 16
@@ -157,11 +157,10 @@ def process(world: Signposts) -> Online:
 
 def beginners(name: str, world: Signposts, source: Any, keys: Shaped[Array, "seeds"]) -> dict[str, Networks]:
     """Who begins in a target, by name."""
-    untrained = scratch(SOURCE, WIDTH, jax.vmap(partial(jax.random.fold_in, data=1))(keys))
     make = partial(ActorCritic, world, width=WIDTH)
+    begun = lambda trained: of_each(lambda old, key: Transferred(make, old)(key), trained, keys)
     if name == "near":
-        permuted = eqx.filter_vmap(permute)(source("related"), keys)
-        begun = lambda trained: of_each(lambda old, key: Transferred(make, old)(key), trained, keys)
+        permuted = of_each(permute, source("related"), keys)
         return {
             SCRATCH: scratch(world, WIDTH, keys),
             SAME: begun(source("related")),
@@ -169,7 +168,7 @@ def beginners(name: str, world: Signposts, source: Any, keys: Shaped[Array, "see
             PERMUTED: begun(permuted),
         }
     if name == "far":
-        begun = lambda trained: of_each(lambda old, key: Transferred(make, old)(key), trained, keys)
+        untrained = scratch(SOURCE, WIDTH, jax.vmap(partial(jax.random.fold_in, data=1))(keys))
         still = lambda trained: of_each(
             lambda old, key: Transferred(make, old, renewed=END, held=HIDDEN)(key), trained, keys
         )
@@ -186,16 +185,12 @@ def beginners(name: str, world: Signposts, source: Any, keys: Shaped[Array, "see
             COLUMNS_RANDOM: beside(untrained),
         }
     wide = partial(ActorCritic, world, width=LARGER)
-    grown = lambda trained: of_each(lambda old, key: Transferred(wide, old, fit=fit)(key), trained, keys)
+    grown = lambda trained: of_each(lambda old, key: Transferred(wide, old, fit=grow)(key), trained, keys)
     return {
         LARGE_SCRATCH: scratch(world, LARGER, keys),
         GROWN: grown(source("related")),
         GROWN_STRANGE: grown(source("unrelated")),
     }
-
-
-def fit(trained: AbstractNetwork, fresh: AbstractNetwork) -> AbstractNetwork:
-    return grow(trained, fresh)
 
 
 def scratch(world: Signposts, width: int, keys: Shaped[Array, "seeds"]) -> Networks:
@@ -285,7 +280,7 @@ def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
     better = {"jump start": HIGHER, "time saved": SAVED, "forward transfer": FORWARD}
     later = {"time saved": SAVED, "forward transfer": FORWARD}  # whose first policy cannot be right
     idle = {"jump start": FLAT, "forward transfer": IDLE}
-    astray = {"arrives at": LOST}
+    astray = lambda who: must_fail(of("far", who, "arrives at"), LOST, claim=f"far: {who}: never arrives", quick=quick)
     arrives = lambda target, who: reaches(
         of(target, who, "arrives at"), LEVEL, claim=f"{target}: {who}: arrives", quick=quick
     )
@@ -298,8 +293,8 @@ def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
         arrives("far", SCRATCH),
         *gains("far", HELD, later),
         no_lower("far", HELD, SCRATCH),
-        *idles("far", HELD_STRANGE, astray),
-        *idles("far", HELD_RANDOM, astray),
+        astray(HELD_STRANGE),
+        astray(HELD_RANDOM),
         *gains("far", COLUMNS, later),
         *idles("far", COLUMNS_RANDOM, {"forward transfer": IDLE}),
         must_fail(
