@@ -66,11 +66,10 @@ def test_wider_is_exactly_the_same(kind):
 
 
 def test_new_units_have_a_gradient_from_the_first_step():
-    grown = grow(ActionValues(OLD, KEY, width=4), ActionValues(OLD, OTHER, width=7))
-    gradient = jax.grad(
-        lambda weight: said(eqx.tree_at(lambda net: net.values.layers[2].weight, grown, weight), ROWS).policy.sum()
-    )
-    assert np.all(np.abs(gradient(grown.values.layers[2].weight)) > 0)
+    grown = grow(Actor(OLD, KEY, width=4), Actor(OLD, OTHER, width=7))
+    last = lambda net: net.actor.layers[2].weight
+    gradient = jax.grad(lambda weight: said(eqx.tree_at(last, grown, weight), ROWS).policy.logits[:, 0].sum())
+    assert np.all(np.abs(gradient(last(grown))[0]) > 0)
 
 
 def test_deeper_rectified_is_exactly_the_same_and_deeper_tanh_nearly():

@@ -48,9 +48,8 @@ def test_all_is_carried_over_but_what_begins_anew():
 
 
 def test_a_name_is_no_prefix_of_another():
-    """`actor.layers[1` is the beginning of the name of twelve layers, and no part."""
+    """`actor.layers[1` is how the names of four layers begin."""
     deep = ActorCritic(Matched(), KEY, width=2, depth=12)
-    assert len(differ(hold(deep, ["actor.layers[1]"]).learning, deep)) == 0
     held = hold(deep, ["actor.layers[1]"]).held.frozen
     assert {name for name in parts(deep) if name in parts(held)} == {"actor.layers[1].weight", "actor.layers[1].bias"}
 

@@ -25,7 +25,8 @@ were of that task; and where schedules stand. So DQN explores anew from the firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -173,9 +174,14 @@ def _named(network: AbstractNetwork, names: Sequence[str]) -> set[str]:
     for name in names:
         of = {leaf for leaf in leaves if leaf == name or leaf.startswith((f"{name}.", f"{name}["))}
         if not of:
-            raise unknown(f"part of {_a(network)}", name, parts(network))
+            raise unknown(f"part of {_a(network)}", name, _every(parts(network)))
         found |= of
     return found
+
+
+def _every(arrays: Iterable[str]) -> set[str]:
+    """The names of these arrays, and of all that they are parts of."""
+    return {name[: found.start()] for name in arrays for found in re.finditer(r"[.\[]|$", name)}
 
 
 def _said(leaf: Any) -> str:

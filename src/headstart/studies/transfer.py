@@ -28,7 +28,7 @@ Controls that must fail, each in the method's place:
 
 A control of the weights that one begins with and then trains may have neither a jump start nor a forward transfer worth
 the name, and one whose layers are held must never arrive. That it is the control and not the budget that fails is said
-by scratch, which must arrive.
+by scratch and by both sources, which must arrive.
 
 **What is forgotten.** After the far task the network that went on by itself has lost the source task, and an old column
 has not, by construction: it is the same to the bit.
@@ -136,15 +136,20 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
             sources[name] = states.learner.network
         return sources[name]
 
+    def learned() -> Scores:
+        worlds = {"related": SOURCE, "unrelated": UNRELATED}
+        return {f"source: {name}": walked(world, source(name), keys).tolist() for name, world in worlds.items()}
+
+    about: tuple[Any, ...] = (count, LANES, LENGTH, PIECE, SOURCE_PIECES, WIDTH, PATHS, repr((SOURCE, UNRELATED)))
+    about += (configuration(process(SOURCE)),)
+    scores |= book("sources", about, learned)
     for name, world in {"near": NEAR, "far": FAR, "large": LARGE}.items():
-        about = (name, count, LANES, LENGTH, PIECE, POINTS, SOURCE_PIECES, WIDTH, LARGER, PATHS, FINAL, LEVEL)
-        about += (configuration(process(world)), repr((SOURCE, UNRELATED, world)))
         observer.say(f"{name}: {POINTS * PIECE * LANES * LENGTH:,} steps from each of {count} seeds, for each arm ...")
 
         def measure(name: str = name, world: Signposts = world) -> Scores:
             return measured(name, world, beginners(name, world, source, keys), keys)
 
-        scores |= book(name, about, measure)
+        scores |= book(name, (*about, name, POINTS, LARGER, FINAL, LEVEL, repr(world)), measure)
     arms = arms_of(scores)
     return conclude("transfer", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
 
@@ -284,7 +289,10 @@ def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
     arrives = lambda target, who: reaches(
         of(target, who, "arrives at"), LEVEL, claim=f"{target}: {who}: arrives", quick=quick
     )
+    taught = lambda name: reaches(arms[f"source: {name}"], LEVEL, claim=f"source: {name}: arrives", quick=quick)
     return (
+        taught("related"),
+        taught("unrelated"),
         arrives("near", SCRATCH),
         *gains("near", SAME, better),
         no_lower("near", SAME, SCRATCH),

@@ -85,7 +85,7 @@ class Signposts(AbstractWorld):
     def way(self, state: Fork) -> Int[Array, ""]:
         """Where the sign points."""
         word = (state.colour + self.factor * state.shape) % self.kinds
-        return jnp.array(self.ways or range(self.kinds), jnp.int32)[word]
+        return jnp.array(self.ways or tuple(range(self.kinds)), jnp.int32)[word]
 
     def _come_to(self, passed: Int[Array, ""], key: Key) -> tuple[Fork, Float[Array, "seen"]]:
         sign_key, other_key = jax.random.split(key)
