@@ -28,7 +28,7 @@ def test_no_colour_and_no_shape_tells_anything_by_itself(factor):
         assert sorted(line) == list(range(5))
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.combinations(range(1, 5), 2))
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(range(1, 5), 2)))
 def test_signs_that_are_alike_by_one_factor_are_all_different_by_another(one, other):
     first, second = words(Signposts(one, kinds=5)), words(Signposts(other, kinds=5))
     assert len(set(zip(first.ravel(), second.ravel(), strict=True))) == 25

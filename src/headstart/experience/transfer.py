@@ -105,12 +105,8 @@ def hold(network: AbstractNetwork, names: Sequence[str]) -> AbstractNetwork:
 
     **Raises:** `UsageError` for a name that no part has.
     """
-    network = whole(network)
-    still = _named(network, names)
-    learning = jax.tree_util.tree_map_with_path(lambda path, _: _name(path) not in still, network)
-    kind = HeldActionCritic if isinstance(network, AbstractActionCritic) else Held
-    moving, fixed = eqx.partition(network, learning)
-    return kind(moving, Frozen(fixed))
+    kind = HeldActionCritic if isinstance(whole(network), AbstractActionCritic) else Held
+    return kind(whole(network), names)
 
 
 def whole(network: AbstractNetwork) -> AbstractNetwork:
@@ -125,10 +121,16 @@ def parts(network: AbstractNetwork) -> dict[str, tuple[int, ...]]:
 
 
 class Held(AbstractNetwork):
-    """A network of which some arrays never change. Each half has `None` where the other one has an array."""
+    """A network of which some parts never change. Each half has `None` where the other one has an array."""
 
     learning: AbstractNetwork
     held: Frozen[AbstractNetwork]
+
+    def __init__(self, network: AbstractNetwork, names: Sequence[str]):
+        still = _named(network, names)
+        moves = jax.tree_util.tree_map_with_path(lambda path, _: _name(path) not in still, network)
+        self.learning, fixed = eqx.partition(network, moves)
+        self.held = Frozen(fixed)
 
     @property
     def whole(self) -> AbstractNetwork:

@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 from headstart.errors import BadData, UsageError
+from headstart.evaluation import Scores
 
 __all__ = ["area", "asymptote", "forward_transfer", "jump_start", "time_to_threshold", "transfer_ratio"]
 
 
-def jump_start(steps: ArrayLike, transferred: ArrayLike, scratch: ArrayLike) -> Float[np.ndarray, "..."]:
+def jump_start(steps: Scores, transferred: Scores, scratch: Scores) -> Float[np.ndarray, "..."]:
     """How much higher the first curve begins than the second, in units of scores.
 
     **Raises:** `UsageError` if no point is before the first step: after it, what was learned there is in it too.
@@ -36,10 +36,10 @@ def jump_start(steps: ArrayLike, transferred: ArrayLike, scratch: ArrayLike) -> 
     at = _steps(steps)
     if at[0] != 0:
         raise UsageError(f"the curves begin after {at[0]:g} steps; measure them before the first step too")
-    return _scores(at, transferred)[..., 0] - _scores(at, scratch)[..., 0]
+    return np.asarray(_scores(at, transferred)[..., 0] - _scores(at, scratch)[..., 0])
 
 
-def asymptote(steps: ArrayLike, scores: ArrayLike, *, final: int = 3) -> Float[np.ndarray, "..."]:
+def asymptote(steps: Scores, scores: Scores, *, final: int = 3) -> Float[np.ndarray, "..."]:
     """The mean of the last `final` points, in units of scores: where a curve arrives, as far as it was followed.
 
     **Raises:** `UsageError` for more points than there are, or none.
@@ -47,10 +47,10 @@ def asymptote(steps: ArrayLike, scores: ArrayLike, *, final: int = 3) -> Float[n
     found = _scores(_steps(steps), scores)
     if not 1 <= final <= found.shape[-1]:
         raise UsageError(f"the last {final} of {found.shape[-1]} points were asked for; ask for 1 or more of those")
-    return found[..., -final:].mean(axis=-1)
+    return np.asarray(found[..., -final:].mean(axis=-1))
 
 
-def area(steps: ArrayLike, scores: ArrayLike) -> Float[np.ndarray, "..."]:
+def area(steps: Scores, scores: Scores) -> Float[np.ndarray, "..."]:
     """The mean of the curve over its steps, in units of scores.
 
     **Raises:** `BadData` for a single point.
@@ -60,10 +60,10 @@ def area(steps: ArrayLike, scores: ArrayLike) -> Float[np.ndarray, "..."]:
         raise BadData("a curve of one point has no area; measure it after more steps")
     found = _scores(at, scores)
     middle = (found[..., 1:] + found[..., :-1]) / 2
-    return (middle * np.diff(at)).sum(axis=-1) / (at[-1] - at[0])
+    return np.asarray((middle * np.diff(at)).sum(axis=-1) / (at[-1] - at[0]))
 
 
-def transfer_ratio(steps: ArrayLike, transferred: ArrayLike, scratch: ArrayLike) -> Float[np.ndarray, "..."]:
+def transfer_ratio(steps: Scores, transferred: Scores, scratch: Scores) -> Float[np.ndarray, "..."]:
     """(area − area from scratch) / area from scratch: 0 if nothing is gained, 1 if twice as much is earned.
 
     It says something only where scores are 0 or more: see `headstart.evaluation.normalised`.
@@ -76,7 +76,7 @@ def transfer_ratio(steps: ArrayLike, transferred: ArrayLike, scratch: ArrayLike)
     return np.asarray((area(steps, transferred) - reference) / reference)
 
 
-def time_to_threshold(steps: ArrayLike, scores: ArrayLike, level: float) -> Float[np.ndarray, "..."]:
+def time_to_threshold(steps: Scores, scores: Scores, level: float) -> Float[np.ndarray, "..."]:
     """After how many steps each curve first reaches the level; infinity where it never does.
 
     That a curve falls below again is not asked for: see `asymptote`.
@@ -93,7 +93,7 @@ def time_to_threshold(steps: ArrayLike, scores: ArrayLike, level: float) -> Floa
     return np.where(reached.any(axis=-1), time, np.inf)
 
 
-def forward_transfer(steps: ArrayLike, transferred: ArrayLike, scratch: ArrayLike) -> Float[np.ndarray, "..."]:
+def forward_transfer(steps: Scores, transferred: Scores, scratch: Scores) -> Float[np.ndarray, "..."]:
     """(AUC − AUC^ref) / (1 − AUC^ref), of scores of which 1 is the most: 1 for who can do it all from the first step.
 
     **Raises:** `BadData` where who learns from scratch had nothing left to gain.
@@ -104,14 +104,14 @@ def forward_transfer(steps: ArrayLike, transferred: ArrayLike, scratch: ArrayLik
     return np.asarray((area(steps, transferred) - reference) / (1 - reference))
 
 
-def _steps(steps: ArrayLike) -> Float[np.ndarray, "points"]:
+def _steps(steps: Scores) -> Float[np.ndarray, "points"]:
     at = np.asarray(steps, dtype=float)
     if at.ndim != 1 or not len(at) or at[0] < 0 or np.any(np.diff(at) <= 0):
         raise BadData("the steps of a curve must increase from 0 or more; sort the points, and give each once")
     return at
 
 
-def _scores(at: Float[np.ndarray, "points"], scores: ArrayLike) -> Float[np.ndarray, "... points"]:
+def _scores(at: Float[np.ndarray, "points"], scores: Scores) -> Float[np.ndarray, "... points"]:
     found = np.asarray(scores, dtype=float)
     if found.shape[-1:] != at.shape or not np.all(np.isfinite(found)):
         raise BadData(f"a curve of {len(at)} points needs as many finite scores, and has {found.shape} of them")
