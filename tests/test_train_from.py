@@ -1,5 +1,6 @@
 """`headstart train --from`: a run that begins where another ended, goes on, and is judged without it."""
 
+import dataclasses
 import json
 import shutil
 from functools import partial
@@ -15,6 +16,7 @@ from headstart.cli import main, options
 from headstart.core.networks import ActorCritic
 from headstart.core.process import Online
 from headstart.recipes.recipe import Recipe, online
+from headstart.run import run
 from headstart.scratch.ppo import PPO
 from headstart.worlds.signposts import Signposts
 
@@ -54,22 +56,30 @@ def _few(monkeypatch, tmp_path):
         monkeypatch.setitem(recipes.RECIPES, recipe.__name__, recipe)
 
 
+@pytest.fixture(scope="module")
+def run_of_signs(tmp_path_factory):
+    """Trained once, by what the command calls."""
+    place = tmp_path_factory.mktemp("signs") / "run"
+    recipe = dataclasses.replace(signs(), configuration={"recipe": "signs", "iterations": 2} | signs().configuration)
+    run(recipe.process, 2, directory=place, configuration=recipe.configuration, seed=0)
+    return place
+
+
 @pytest.fixture
-def trained():
-    assert main(["train", "signs", "--quiet"]) == 0
-    return Path("runs/signs-0")
+def trained(run_of_signs, _few):
+    return Path(shutil.copytree(run_of_signs, "runs/signs-0"))
 
 
-def network(run):
-    return recipes.restore(Path(run), warn=pytest.fail)[2].learner.network
+def network(place):
+    return recipes.restore(Path(place), warn=pytest.fail)[2].learner.network
 
 
 def test_a_run_begins_where_another_ended_and_needs_it_no_more(trained, capsys):
     line = ["train", "turned", "--from", str(trained), "--renew", "actor.layers[2]", "--hold", "actor.layers[0]"]
     line += ["actor.layers[1]", "--quiet"]
     assert main(line) == 0
-    run = Path("runs/turned-0-from-signs-0")
-    about = json.loads((run / "run.json").read_text())["configuration"]["from"]
+    begun = Path("runs/turned-0-from-signs-0")
+    about = json.loads((begun / "run.json").read_text())["configuration"]["from"]
     assert {name: about[name] for name in about if name != "network"} == {
         "recipe": "signs",
         "seed": 0,
@@ -78,16 +88,16 @@ def test_a_run_begins_where_another_ended_and_needs_it_no_more(trained, capsys):
         "renewed": ["actor.layers[2]"],
         "held": ["actor.layers[0]", "actor.layers[1]"],
     }
-    before, after = network(trained), network(run).whole
+    before, after = network(trained), network(begun).whole
     same = lambda at, name: np.array_equal(*(getattr(net.actor.layers[at], name) for net in (before, after)))
     assert [same(at, "weight") for at in range(3)] == [True, True, False]
     assert [same(at, "bias") for at in range(3)] == [True, True, False]
     # The same command leaves it as it is, and a longer one goes on.
     assert main(line) == 0
     assert main([*line, "--iterations", "3"]) == 0
-    assert (run / "checkpoints" / "3").is_dir()
+    assert (begun / "checkpoints" / "3").is_dir()
     shutil.rmtree(trained)
-    assert main(["evaluate", str(run), "--episodes", "4", "--json"]) == 0
+    assert main(["evaluate", str(begun), "--episodes", "4", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["iterations"] == 3
 
 
