@@ -116,8 +116,9 @@ class Train(Working):
         try:
             recipe = find(self.recipe, self.iterations)
             if self.from_ is not None:
-                how = {"grows": self.grow, "renewed": self.renew, "held": self.hold}
-                recipe = transferred(recipe, self.from_, warn=begun.warn, **how)
+                recipe = transferred(
+                    recipe, self.from_, grows=self.grow, renewed=self.renew, held=self.hold, warn=begun.warn
+                )
         finally:
             slow.cancel()
         observer = self.observer(unit="steps", per_iteration=recipe.steps)

@@ -26,6 +26,7 @@ agent does stays what it was. Value functions are kept as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -68,10 +69,11 @@ def grow(
             "Actor, ActorCritic, ActionValues and ActorCritics"
         )
     old, new = _perceptron(trained), _perceptron(fresh)
+    (sees, says), (sees_now, says_now) = _sizes(old), _sizes(new)
     each = 2 if isinstance(trained, ActorCritics) else 1  # numbers for an action
-    seen = _mapping("inputs", inputs, old.in_size, new.in_size)
-    done = _mapping("actions", actions, old.out_size // each, new.out_size // each)
-    outputs = [*done, *(None if like is None else like + old.out_size // 2 for like in done)] if each == 2 else done
+    seen = _mapping("inputs", inputs, sees, sees_now)
+    done = _mapping("actions", actions, says // each, says_now // each)
+    outputs = [*done, *(None if like is None else like + says // 2 for like in done)] if each == 2 else done
     if isinstance(fresh, ActionValues):
         return eqx.tree_at(lambda net: net.values, fresh, _grown("values", old, new, seen, outputs))
     discrete = isinstance(getattr(fresh, "head", None), CategoricalHead)
@@ -97,7 +99,7 @@ def _critics(
             f"the trained network has {len(trained.critics)} critics and {_typical(trained)}, and the new one "
             f"{len(fresh.critics)} and {_typical(fresh)}; make both alike"
         )
-    both = [*seen, *(None if like is None else like + trained.actor.in_size for like in done)]
+    both = [*seen, *(None if like is None else like + _sizes(trained.actor)[0] for like in done)]
     critics = tuple(
         _grown(f"critics[{at}]", old, new, both, [0])
         for at, (old, new) in enumerate(zip(trained.critics, fresh.critics, strict=True))
@@ -133,16 +135,16 @@ def _grown(
     if extra and not straight and new.activation is not jnp.tanh:
         raise UsageError(f"{name} cannot be made deeper; only rectified units and tanh can hand on what they hear")
     width = old.width_size
-    first = old.layers[0].weight @ _choice(inputs, old.in_size).T
-    layers = [_placed(new.layers[0], first, old.layers[0].bias, new.in_size)]
-    hidden = [(layer.weight, layer.bias) for layer in old.layers[1:-1]]
+    known: list[Any] = list(old.layers)
+    drawn: list[Any] = list(new.layers)
+    first = known[0].weight @ jnp.asarray(_choice(inputs, _sizes(old)[0])).T
+    layers = [_placed(drawn[0], first, known[0].bias, len(inputs))]
+    hidden = [(layer.weight, layer.bias) for layer in known[1:-1]]
     eye, nothing = jnp.eye(width), jnp.zeros(width)
     reach = 1.0 if straight else REACH
     hidden += [((reach if at == 0 else 1.0) * eye, nothing) for at in range(extra)]
-    layers += [
-        _placed(layer, weight, bias, width) for layer, (weight, bias) in zip(new.layers[1:-1], hidden, strict=True)
-    ]
-    final, last = old.layers[-1], new.layers[-1]
+    layers += [_placed(layer, *arrays, width) for layer, arrays in zip(drawn[1:-1], hidden, strict=True)]
+    final, last = known[-1], drawn[-1]
     copies = np.array([outputs.count(like) if shared else 1 for like in outputs])
     weight = _moved(final.weight / (reach if extra else 1.0), last.weight[:, :width], outputs)
     rest = jnp.where(_is_new(outputs)[:, None], last.weight[:, width:], 0.0)
@@ -151,18 +153,15 @@ def _grown(
     return eqx.tree_at(lambda net: net.layers, new, tuple(layers))
 
 
-def _placed(layer: eqx.Module, weight: Array, bias: Array, heard: int) -> eqx.Module:
+def _placed(layer: Any, weight: Array, bias: Array, heard: int) -> Any:
     """The layer whose first units are the trained ones, which hear the first `heard` numbers and no others."""
-    units, silent = weight.shape[0], jnp.zeros((weight.shape[0], layer.weight.shape[1] - heard))  # type: ignore[attr-defined]
+    units = weight.shape[0]
+    silent = jnp.zeros((units, layer.weight.shape[1] - heard))
     known = jnp.concatenate([weight, silent], axis=1)
-    return _with(
-        layer,
-        jnp.concatenate([known, layer.weight[units:]]),  # type: ignore[attr-defined]
-        jnp.concatenate([bias, layer.bias[units:]]),  # type: ignore[attr-defined]
-    )
+    return _with(layer, jnp.concatenate([known, layer.weight[units:]]), jnp.concatenate([bias, layer.bias[units:]]))
 
 
-def _with(layer: eqx.Module, weight: Array, bias: Array) -> eqx.Module:
+def _with(layer: Any, weight: Array, bias: Array) -> Any:
     return eqx.tree_at(lambda layer: (layer.weight, layer.bias), layer, (weight, bias))
 
 
@@ -197,6 +196,13 @@ def _mapping(what: str, given: Mapping | None, old: int, new: int) -> list[int |
 
 def _perceptron(network: AbstractNetwork) -> eqx.nn.MLP:
     return network.values if isinstance(network, ActionValues) else network.actor  # type: ignore[attr-defined]
+
+
+def _sizes(net: eqx.nn.MLP) -> tuple[int, int]:
+    """How many numbers a perceptron hears, and how many it says."""
+    assert isinstance(net.in_size, int)
+    assert isinstance(net.out_size, int)
+    return net.in_size, net.out_size
 
 
 def _typical(network: ActorCritics) -> str:

@@ -79,11 +79,9 @@ class Column(eqx.Module):
     def layers(self, seen: Float[Array, "seen"]) -> tuple[list[Float[Array, "width"]], Float[Array, "out"]]:
         """The hidden layers of all columns, and the output of the last one."""
         units = self.perceptron.activation
-        if self.before is None:
-            others: list[Array] = []
-        else:
-            others, _ = self.before().layers(seen)
-        hidden, own = [], seen
+        others: list[Array] = [] if self.before is None else self.before().layers(seen)[0]
+        hidden: list[Array] = []
+        own = seen
         for at, layer in enumerate(self.perceptron.layers):
             said = layer(own)
             if self.before is not None and at > 0:

@@ -105,7 +105,7 @@ def hold(network: AbstractNetwork, names: Sequence[str]) -> AbstractNetwork:
 
     **Raises:** `UsageError` for a name that no part has.
     """
-    kind = HeldActionCritic if isinstance(whole(network), AbstractActionCritic) else Held
+    kind: type[Held] = HeldActionCritic if isinstance(whole(network), AbstractActionCritic) else Held
     return kind(whole(network), names)
 
 
@@ -149,12 +149,12 @@ class Held(AbstractNetwork):
 class HeldActionCritic(Held, AbstractActionCritic):
     """The same of a network whose critics value actions: what learns of its two parts is learned apart."""
 
-    @property
-    def actor(self) -> PyTree:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def actor(self) -> PyTree:
         return self.learning.actor  # type: ignore[attr-defined]
 
-    @property
-    def critics(self) -> PyTree:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def critics(self) -> PyTree:
         return self.learning.critics  # type: ignore[attr-defined]
 
     def judge(self, percept: Percept, action: Float[Array, "size"]) -> Float[Array, "critics"]:

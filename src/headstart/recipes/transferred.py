@@ -82,13 +82,12 @@ def begun(recipe: Recipe, about: dict[str, Any], network: AbstractNetwork | None
 
     process: Any = recipe.process
     try:
-        fit = grow if about["grown"] else None
-        how = {"renewed": tuple(about["renewed"]), "held": tuple(about["held"]), "fit": fit}
+        renewed, held, fit = tuple(about["renewed"]), tuple(about["held"]), grow if about["grown"] else None
     except (KeyError, TypeError) as error:
         raise CannotResume(
             f"run.json says that the run began from another, and not how ({error}); restore it."
         ) from error
-    process = dataclasses.replace(process, network=Transferred(process.network, network, **how))
+    process = dataclasses.replace(process, network=Transferred(process.network, network, renewed, held, fit))
     return dataclasses.replace(recipe, process=process, configuration=recipe.configuration | {"from": about})
 
 
