@@ -52,6 +52,17 @@ def test_a_ratio_is_the_median_of_the_pairs_and_not_the_ratio_of_medians():
     assert RATE.spread == (0.4, 0.9)
 
 
+def test_a_recorded_figure_decides_nothing_and_is_said_to_be_one():
+    recorded = replace(RATE, recorded=True)
+    assert recorded.ratio == RATE.ratio
+    assert RATE.holds is True
+    assert recorded.holds is None
+    assert "recorded once and not measured now" in page.conclusion(recorded)
+    assert "bar" not in page.conclusion(recorded)
+    assert page.RECORDED in page.page([recorded]).html()
+    assert page.RECORDED not in page.page([RATE]).html()
+
+
 def test_less_time_is_faster():
     assert TIME.ratios == (3.0, 1.0)
     assert TIME.ratio == 2.0

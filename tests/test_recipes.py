@@ -19,6 +19,7 @@ from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import BadData, UsageError
+from headstart.experience.maml import MAML
 from headstart.newgame import reading, training
 
 
@@ -137,16 +138,19 @@ def test_every_recipe_builds_and_can_be_stepped(name):
     state = eqx.filter_eval_shape(recipe.process.init, key=key)
     _, metrics = eqx.filter_eval_shape(recipe.process.step, state, key=key)
     assert "episode/return" in metrics
-    assert recipe.steps == recipe.process.lanes * recipe.process.length
+    rollouts = recipe.process.tasks * (recipe.process.steps + 1) if isinstance(recipe.process, MAML) else 1
+    assert recipe.steps == rollouts * recipe.process.lanes * recipe.process.length
 
 
 def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     judged = {name for name in recipes.RECIPES.keys() - ROBOTS if recipes.find(name).evaluate}
     # What studies and `tests/goals` judge.
     goals = {"bitflipping-hindsight", "push-hindsight", "fourrooms-uvfa", "pointgather-goals"}
-    # What the studies `rl2`, `two_step` and `volatile_bandit` and `tests/experience` judge.
-    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal"}
-    assert judged == recipes.PUBLISHED.keys() | BOARDS | goals | trials
+    # What the studies `rl2`, `two_step`, `volatile_bandit` and `harlow` and `tests/experience` judge.
+    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal", "harlow-prefrontal"}
+    # What the studies `maml` judges.
+    gradients = {"navigation-maml", "direction-maml"}
+    assert judged == recipes.PUBLISHED.keys() | BOARDS | goals | trials | gradients
     assert len(built) == 2
 
 

@@ -24,6 +24,7 @@ RL2 = ("duan2016", "wang2016")
 LSTM = ("hochreiter1997", "gers2000")
 TWO_STEP = ("daw2011", "wang2018")
 VOLATILE = ("behrens2007", "wang2018")
+LEARNING_SET = ("harlow1949", "wang2018")
 CLASSICAL = ("thompson1933", "auer2002", "gittins1979", "kaufmann2018", "osband2013")
 TRPO = ("schulman2015trpo",)
 DICE = ("foerster2018dice", "farquhar2019loaded")
@@ -62,6 +63,9 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "perceptual_reward": PERCEPTUAL + DQN + SCORES,
     "bandit-rl2": RL2 + PPO + SCORES,
     "rl2": RL2 + PPO + CLASSICAL + SCORES,
+    "navigation-maml": MAML + SCORES,
+    "direction-maml": MAML + SCORES,
+    "maml": MAML + SCORES,
     "meta_parameters": META_PARAMETERS + Q_LEARNING + ("tanaka2004",) + SCORES,
     "twostep-prefrontal": TWO_STEP + PPO + LSTM + SCORES,
     "two_step": (*TWO_STEP, "akam2015", *PPO, *LSTM, *SCORES),
@@ -69,6 +73,9 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "volatile_bandit": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
     "transfer": TRANSFER + NET2NET + PROGRESSIVE + PPO + SCORES,
     "spatial_reasoning": SPATIAL + UVFA + LSTM + SCORES,
+    "harlow-prefrontal": LEARNING_SET + PPO + LSTM + SCORES,
+    "harlow": LEARNING_SET + PPO + LSTM + SCORES,
+    "structured_bandit": ("wang2016", *CLASSICAL, *PPO, *LSTM, *SCORES),
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
@@ -79,6 +86,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "DependentBandit": ("wang2016",),
     "InformativeBandit": ("wang2016",),
     "VolatileBandit": VOLATILE,
+    "Harlow": LEARNING_SET,
     "TabularMDP": (*RL2, "osband2013"),
     "TwoStep": TWO_STEP,
     "Ring": RING,
@@ -111,6 +119,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "TwinRecurrentActorCritic": ("duan2016", "wang2016", "cho2014"),
     "gymnasium": ("towers2024",),
     "pgx": ("koyamada2023",),
+    "brax": ("freeman2021", "finn2017maml"),
+    "metaworld": ("yu2019metaworld", "mclean2025metaworldplus"),
 }
 """The keys of what each thing is made of, by its name on the command line."""
 
@@ -743,6 +753,18 @@ ENTRIES: dict[str, Entry] = {
             "year": "2007",
         },
     ),
+    "harlow1949": (
+        "article",
+        {
+            "author": "Harlow, Harry F.",
+            "title": "The Formation of Learning Sets",
+            "journal": "Psychological Review",
+            "volume": "56",
+            "number": "1",
+            "pages": "51--65",
+            "year": "1949",
+        },
+    ),
     "daw2011": (
         "article",
         {
@@ -864,6 +886,38 @@ ENTRIES: dict[str, Entry] = {
             "journal": "The Gradient",
             "url": "https://thegradient.pub/why-rl-is-flawed/",
             "year": "2018",
+        },
+    ),
+    "freeman2021": (
+        "inproceedings",
+        {
+            "author": "Freeman, C. Daniel and Frey, Erik and Raichuk, Anton and Girgin, Sertan and Mordatch, Igor and "
+            "Bachem, Olivier",
+            "title": "Brax: A Differentiable Physics Engine for Large Scale Rigid Body Simulation",
+            "booktitle": "NeurIPS Datasets and Benchmarks",
+            "year": "2021",
+        },
+    ),
+    "yu2019metaworld": (
+        "inproceedings",
+        {
+            "author": "Yu, Tianhe and Quillen, Deirdre and He, Zhanpeng and Julian, Ryan and Hausman, Karol and Finn, "
+            "Chelsea and Levine, Sergey",
+            "title": "Meta-World: A Benchmark and Evaluation for Multi-Task and Meta Reinforcement Learning",
+            "booktitle": "Conference on Robot Learning",
+            "year": "2019",
+        },
+    ),
+    "mclean2025metaworldplus": (
+        "misc",
+        {
+            "author": 'McLean, Reginald and Chatzaroulas, Evangelos and McCutcheon, Luc and R{\\"o}der, Frank and Yu, '
+            "Tianhe and He, Zhanpeng and Zentner, K. R. and Julian, Ryan and Terry, J. K. and Woungang, Isaac and "
+            "Farsad, Nariman and Castro, Pablo Samuel",
+            "title": "Meta-World+: An Improved, Standardized, RL Benchmark",
+            "year": "2025",
+            "eprint": "2505.11289",
+            "archiveprefix": "arXiv",
         },
     ),
     "koyamada2023": (

@@ -37,6 +37,17 @@ def test_a_step_goes_along_the_natural_gradient_to_the_edge():
     assert move.divergence <= 0.01
 
 
+def test_curvature_may_be_judged_from_something_else_and_the_region_is_still_kept():
+    """By hand: to who sees widths of 1, all ways are alike, so the step is along g: √(0.02 / 6) g. It goes too far for
+    the second mean, whose width is 0.1: ½ · 0.02 / 6 · (1 + 100 + 16) is 0.195 nats, which 0.8⁷ makes 0.0086."""
+    alike = lambda vector: Gaussian(vector, jnp.zeros(3))
+    curvature = (alike, lambda old, new: old.divergence(new))
+    move = TrustRegion().ascend(line, normals, lambda old, new: old.divergence(new), jnp.zeros(3), curvature=curvature)
+    np.testing.assert_allclose(move.vector, np.sqrt(0.02 / 6) * SLOPE * 0.8**7, rtol=1e-3)
+    np.testing.assert_allclose(move.divergence, 0.195 * 0.8**14, rtol=0.01)
+    assert move.tries == 8
+
+
 def test_a_step_is_shortened_until_it_gains():
     """The whole step is √0.02, and what is gained up to 0.03 is lost again beyond 0.06. By hand: 0.8⁴ of it fits."""
     peak = lambda policy: -jnp.abs(policy.mean[0] - 0.03)

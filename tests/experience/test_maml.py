@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from headstart.core.networks import Actor
+from headstart.core.networks import Actor, RecurrentActorCritic
 from headstart.core.process import train
 from headstart.core.trust_region import TrustRegion
 from headstart.core.types import Outcome, Percept, Step, Task
@@ -167,6 +167,61 @@ def test_a_clipped_step_climbs_by_adam():
     assert metrics["clipped/skipped"] == 0
 
 
+def test_curvature_from_some_steps_still_gains_and_keeps_to_the_region():
+    whole, some = (small(length=6, outer=TRPO(TrustRegion(reach=0.02), every=every)) for every in (1, 2))
+    state = whole.init(key=jax.random.key(0))
+    tasks = jax.vmap(lambda key: whole.world.task(key=key))(jax.random.split(jax.random.key(1), 4))
+    problem, _, _ = eqx.filter_jit(whole.gather)(state.network, tasks, key=jax.random.key(2))
+    thinned = problem.thinned(2)
+    np.testing.assert_array_equal(thinned.outer.reward, problem.outer.reward[:, ::2])
+    np.testing.assert_array_equal(thinned.inner[0].notes["advantage"], problem.inner[0].notes["advantage"][:, ::2])
+    moves = [eqx.filter_jit(each.outer.update)(state.network, None, problem) for each in (whole, some)]
+    old = problem.policies(state.network)
+    for network, _, metrics in moves:
+        new = problem.policies(network)
+        assert metrics["trpo/made"] == 1
+        assert 0 < problem.moved(old, new) <= 0.02
+        np.testing.assert_allclose(metrics["trpo/gained"], problem.gain(new), rtol=0.02)
+    # The way is another, as less was seen, and nearly as good.
+    exact, rough = (metrics["trpo/gained"] for _, _, metrics in moves)
+    assert exact != rough
+    assert rough > 0.5 * exact
+
+
+def test_who_remembers_cannot_relive_some_steps():
+    world = Aim()
+    process = MAML(world, partial(RecurrentActorCritic, world, width=4), InnerStep(0.1), tasks=2, lanes=2, length=3)
+    tasks = Task(parameters=jnp.ones((2, 2)))
+    problem, _, _ = eqx.filter_jit(process.gather)(process.network(jax.random.key(0)), tasks, key=jax.random.key(1))
+    with pytest.raises(UsageError, match="cannot relive 1 of 5 steps"):
+        problem.thinned(5)
+
+
+@pytest.mark.parametrize(
+    ("target", "penalty"), [(None, 0.1), (1e-9, 0.2), (1e3, 0.05)], ids=["fixed", "too far", "too near"]
+)
+def test_a_penalty_doubles_where_policies_stray_and_halves_where_they_stay(target, penalty):
+    process = small(outer=Clipped(epochs=2, penalty=0.1, target=target))
+    state = process.init(key=jax.random.key(0))
+    after, metrics = eqx.filter_jit(process.step)(state, key=jax.random.key(3))
+    assert metrics["clipped/penalty"] == pytest.approx(0.1)
+    assert after.outer.penalty == pytest.approx(penalty)
+
+
+def test_a_penalty_at_its_target_stays():
+    """What the outer step strays by is the target itself, then one within a factor of 1.5, and then one beyond."""
+    process = small(outer=Clipped(epochs=2, penalty=0.1))
+    state = process.init(key=jax.random.key(0))
+    tasks = jax.vmap(lambda key: process.world.task(key=key))(jax.random.split(jax.random.key(1), 4))
+    problem, _, _ = eqx.filter_jit(process.gather)(state.network, tasks, key=jax.random.key(2))
+    network, _, _ = eqx.filter_jit(process.outer.update)(state.network, state.outer, problem)
+    strayed = float(problem.strayed(problem.policies(state.network), problem.policies(network)))
+    for times, expected in ((1.0, 0.1), (1.4, 0.1), (1 / 1.4, 0.1), (1.6, 0.05), (1 / 1.6, 0.2)):
+        outer = Clipped(epochs=2, penalty=0.1, target=times * strayed)
+        _, after, _ = eqx.filter_jit(outer.update)(state.network, outer.init(state.network), problem)
+        assert after.penalty == pytest.approx(expected)
+
+
 def test_a_task_that_breaks_the_inner_step_is_named_and_nothing_is_learned_from_it():
     process = small(Aim(1), tasks=8)
     state = eqx.filter_jit(process.init)(key=jax.random.key(0))
@@ -212,6 +267,9 @@ def test_who_adapts_for_good_halves_the_rate_after_the_first_update():
         (lambda: small(steps=0), "steps = 0"),
         (lambda: Clipped(epochs=0), "1 epoch or more"),
         (lambda: Clipped(reach=0.0), "more than 0"),
+        (lambda: Clipped(target=0.0), "more than 0"),
+        (lambda: Clipped(penalty=0.0, target=0.01), "more than 0"),
+        (lambda: TRPO(every=0), "1 or more"),
         (
             lambda: small().adapt(
                 small().network(jax.random.key(0)), Task(parameters=jnp.ones((1, 2))), -1, key=jax.random.key(0)

@@ -1,8 +1,4 @@
-"""The meta-gradient, enumerated on a bandit of three arms, beside finite differences of the objective it is meant for.
-
-The reference is NumPy in 64 bits that shares nothing with the library: every set of draws D, the step it leads to,
-every arm that may then be pulled, and how likely all that is.
-"""
+"""The meta-gradient, enumerated on a bandit of three arms, beside finite differences of what it is the gradient of."""
 
 import itertools
 
@@ -11,94 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from headstart.core.network import AbstractNetwork, relive
-from headstart.core.policies import Categorical
-from headstart.core.types import Output, Percept, Step
+from headstart.core.network import relive
 from headstart.errors import UsageError
 from headstart.experience.meta_gradient import InnerStep, MetaProblem, average, dice, low_variance, plain
+from headstart.studies import enumerated_bandit
+from headstart.studies.enumerated_bandit import ARMS, Logits, objective, pulled, slope, softmax, stepped
 
-ARMS = 3
 THETA = np.array([0.6, -0.3, 0.0])
-# What each task pays for each arm. No arm is better than another over all tasks: so to first order in the rate nothing
-# is to be gained, and all that is left to learn is how to explore.
-TASKS = np.array([[1.0, 0.0, 0.0], [-1.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
-
-
-class Logits(AbstractNetwork):
-    """A policy that is the same everywhere."""
-
-    logits: jax.Array
-
-    def initial(self):
-        return None
-
-    def __call__(self, percept, memory):
-        return Output(Categorical(self.logits)), None
-
-
-def softmax(logits):
-    raised = np.exp(logits - logits.max())
-    return raised / raised.sum()
-
-
-def pulled(arms, advantage, log_prob):
-    """Rollouts of arms `[..., T, B]`, of which each was pulled with that log-probability."""
-    none, (advantage, log_prob) = jnp.zeros(arms.shape), (jnp.asarray(x, jnp.float32) for x in (advantage, log_prob))
-    percept = Percept(observation=none[..., None], first=none == 0)
-    notes = {"advantage": advantage, "log_prob": log_prob, "counts": none + 1, "memory": None, "memory_after": None}
-    return Step(percept, jnp.asarray(arms), advantage, none, none == 0, percept, notes=notes)
-
-
-def stepped(theta, drawn, paid, rate):
-    """θ′, by hand: the gradient of log softmax is one for the arm that was pulled, less the probabilities."""
-    return theta + rate * np.mean([paid[arm] * (np.eye(ARMS)[arm] - softmax(theta)) for arm in drawn], axis=0)
-
-
-def objective(theta, draws, rate):
-    """Σ over tasks of E[D by θ] E[τ by θ′] R."""
-    return sum(
-        np.prod(softmax(theta)[list(drawn)]) * softmax(stepped(theta, drawn, paid, rate)) @ paid
-        for paid in TASKS
-        for drawn in itertools.product(range(ARMS), repeat=draws)
-    )
-
-
-def slope(function, theta, by=1e-4):
-    return np.array(
-        [(function(theta + by * way) - function(theta - by * way)) / (2 * by) for way in np.eye(len(theta))]
-    )
 
 
 def estimated(step, draws, credit=0.0):
-    """The expectation of the library's meta-gradient: all draws and all arms as so many tasks, weighted."""
-    cases = [
-        (paid, drawn, arm)
-        for paid in TASKS
-        for drawn in itertools.product(range(ARMS), repeat=draws)
-        for arm in range(ARMS)
-    ]
-    after = [softmax(stepped(THETA, drawn, paid, step.rate))[arm] for paid, drawn, arm in cases]
-    likely = np.prod([softmax(THETA)[list(drawn)] for _, drawn, _ in cases], axis=1) * after * len(cases)
-    worth = likely * [paid[arm] for paid, _, arm in cases]
-    drawn = np.array([drawn for _, drawn, _ in cases])[:, None, :]
-    earned = np.array([paid[list(drawn)] for paid, drawn, _ in cases])[:, None, :]
-    arms = np.array([arm for *_, arm in cases])[:, None, None]
-    problem = MetaProblem(
-        step,
-        (pulled(drawn, earned, np.log(softmax(THETA))[drawn]),),
-        pulled(arms, worth[:, None, None], np.log(after)[:, None, None]),
-        jnp.asarray(worth, jnp.float32),
-        credit,
-    )
-    gain = lambda logits: problem.gain(problem.policies(Logits(logits)))
-    return np.asarray(jax.jit(jax.grad(gain))(jnp.asarray(THETA, jnp.float32)), float)
+    return enumerated_bandit.estimated(step, THETA, draws, credit)
 
 
 def compared(step, draws=2, credit=0.0):
-    """Cosine with the true gradient, and norm as a share of its norm."""
-    true, found = slope(lambda theta: objective(theta, draws, step.rate), THETA), estimated(step, draws, credit)
-    norms = np.linalg.norm(found), np.linalg.norm(true)
-    return found @ true / norms[0] / norms[1], norms[0] / norms[1]
+    return enumerated_bandit.compared(step, THETA, draws, credit)
 
 
 @pytest.mark.parametrize("surrogate", [dice, low_variance])

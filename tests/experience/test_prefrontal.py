@@ -6,10 +6,12 @@ import pytest
 
 from headstart.core.process import Online
 from headstart.experience.classical.reversals import IdealObserver, ModelBased
-from headstart.experience.prefrontal import evaluate_two_step, evaluate_volatility, reversal
+from headstart.experience.prefrontal import evaluate_harlow, evaluate_two_step, evaluate_volatility, reversal
 from headstart.scratch.a2c import A2C
 from headstart.worlds.bandits import VolatileBandit
+from headstart.worlds.harlow import Harlow
 from headstart.worlds.tabular import TwoStep
+from learning_set import Knowing
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 
@@ -49,3 +51,14 @@ def test_who_weighs_hazards_is_found_to_learn_faster_under_the_greater_one():
     assert 0.1 < low < high < 0.5
     assert found.figures["reward per pull under 0.1, the network"] == pytest.approx(0.65, abs=0.03)
     assert set(dict(found.report.images)) == {"rates", "reward"}
+
+
+def test_who_has_the_learning_set_is_found_to_have_it():
+    found = judged(evaluate_harlow, Harlow(), Knowing(), 400)
+    assert found.figures["episodes"] == 400
+    for objects in ("objects of its training", "objects never seen"):
+        shares = [found.figures[f"good object chosen in trial {trial}, {objects}"] for trial in range(1, 7)]
+        assert shares == pytest.approx([0.5, 1, 1, 1, 1, 1], abs=0.08)
+        assert shares[1:] == [1.0] * 5
+    assert set(dict(found.report.images)) == {"curve"}
+    assert "objects never seen 0." in found.report.html()

@@ -1,4 +1,4 @@
-"""Two networks that are trained as their recipes say, and become what these are for."""
+"""Networks that are trained as their recipes say, and become what these are for."""
 
 import jax
 import pytest
@@ -25,3 +25,11 @@ def test_in_volatile_bandits_a_network_learns_to_learn_faster_where_arms_change_
     found = trained("volatilebandit-prefrontal")
     low, high = (found[f"learning rate under {hazard}, the network"] for hazard in ("0.01", "0.1"))
     assert high >= 1.5 * low
+
+
+@pytest.mark.slow
+def test_in_harlows_task_a_network_forms_a_learning_set():
+    found = trained("harlow-prefrontal")
+    first, second = (found[f"good object chosen in trial {trial}, objects never seen"] for trial in (1, 2))
+    assert first == pytest.approx(0.5, abs=0.07)
+    assert second >= 0.9

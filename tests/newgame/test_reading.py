@@ -10,12 +10,13 @@ import pytest
 
 from headstart import run
 from headstart.errors import UsageError
+from headstart.instructions.vocabulary import PADDING, UNKNOWN
 from headstart.newgame import prior, reading
 from headstart.newgame.reading import Lessons, Reading, misread, with_gaps
 from headstart.worlds.boardgames.facts import FACTS
 from headstart.worlds.boardgames.family import world_of
 from headstart.worlds.boardgames.rules import CLASSICS
-from headstart.worlds.boardgames.vocabulary import PADDING, UNKNOWN, WORDS
+from headstart.worlds.boardgames.vocabulary import WORDS
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 

@@ -9,8 +9,9 @@ import pytest
 
 from headstart.core.collect import example
 from headstart.core.networks import RecurrentActorCritic
+from headstart.errors import UsageError
 from headstart.recipes.experience import prefrontal
-from headstart.studies.pupils import Blank, Deaf, Forgetful, Unaware, judged, taught
+from headstart.studies.pupils import Blank, Deaf, Forgetful, Unaware, judged, taught, watched
 from headstart.worlds.tabular import TwoStep
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
@@ -61,6 +62,13 @@ def test_a_pupil_without_a_memory_is_as_the_network_is_at_first():
     assert Blank(NETWORK)(PERCEPT, NETWORK.initial())[0].value == expected.value
 
 
+@pytest.mark.parametrize("pupil", [Deaf, Unaware, Forgetful, Blank])
+def test_a_pupil_knows_what_is_legal(pupil):
+    percept = dataclasses.replace(PERCEPT, legal=jnp.array([True, False]))
+    policy = pupil(NETWORK)(percept, NETWORK.initial())[0].policy
+    np.testing.assert_allclose(jnp.exp(policy.log_prob(jnp.array(0))), 1.0)
+
+
 def test_whoever_has_the_same_seed_is_judged_with_the_same_key():
     keys = []
 
@@ -75,3 +83,14 @@ def test_whoever_has_the_same_seed_is_judged_with_the_same_key():
     assert len(set(judged(NETWORK, 2, judge)["weight"])) == 1
     assert keys[:2] == keys[2:]
     assert keys[0] != keys[1]
+
+
+def test_who_is_watched_ends_as_who_is_taught_and_changes_from_stage_to_stage():
+    weight = lambda network: sum(float(jnp.sum(jnp.abs(leaf))) for leaf in jax.tree.leaves(network))
+    process = prefrontal(TwoStep(trials=3), 3, 4, lanes=8, width=4)
+    ended = taught(process, 4, 2, lambda network, key: {"weight": weight(network)})
+    found = watched(process, 4, 2, 2, lambda stage, network, key: {f"stage {stage}": weight(network)})
+    np.testing.assert_allclose(found["stage 2"], ended["weight"], rtol=1e-6)
+    assert np.not_equal(found["stage 1"], found["stage 2"]).all()
+    with pytest.raises(UsageError, match="4 iterations are not 3 equal stages"):
+        watched(process, 4, 3, 1, lambda stage, network, key: {})

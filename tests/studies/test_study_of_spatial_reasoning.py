@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from headstart.core.types import Task
-from headstart.instructions.spatial import Regression, Walking
+from headstart.instructions.spatial import AbstractValueMap, Regression, Walking
 from headstart.progress import Quiet
 from headstart.studies import spatial_reasoning as study
 from headstart.studies.spatial_reasoning import (
@@ -87,22 +86,25 @@ def test_all_tasks_of_a_map_are_on_it():
     assert (things[0] != things[1]).any()
 
 
+class Beside(AbstractValueMap):
+    """Knows the goal, and points to a cell beside it."""
+
+    down: int
+    right: int
+
+    def __call__(self, task):
+        row, column = jnp.divmod(task.parameters.goal, 10)
+        cell = 10 * jnp.clip(row + self.down, 0, 9) + jnp.clip(column + self.right, 0, 9)
+        return (jnp.arange(100) == cell).astype(jnp.float32)
+
+
 def test_an_error_is_counted_in_moves():
-    tasks = tasks_on(PuddleMaps("local"), 4, 1, key=jax.random.key(0))
-
-    def at_the_goal_but_for(down, right):
-        def network(task: Task):
-            goal = task.parameters.goal
-            row, column = jnp.clip(goal // 10 + down, 0, 9), jnp.clip(goal % 10 + right, 0, 9)
-            return (jnp.arange(100) == 10 * row + column).astype(jnp.float32)
-
-        return network
-
+    tasks = tasks_on(PuddleMaps("local"), 4, 4, key=jax.random.key(0))
     inside = (tasks.parameters.goal // 10 < 8) & (tasks.parameters.goal % 10 > 0)
     assert inside.any()
     found = jax.tree.map(lambda leaf: leaf[inside], tasks)
-    assert float(study.error(at_the_goal_but_for(0, 0), tasks)) == 0
-    assert float(study.error(at_the_goal_but_for(2, -1), found)) == 3
+    assert float(study.error(Beside(0, 0), tasks)) == 0
+    assert float(study.error(Beside(2, -1), found)) == 3
 
 
 @pytest.mark.usefixtures("quick_to_compile")
@@ -118,5 +120,5 @@ def test_a_small_one_runs_and_goes_on(monkeypatch, tmp_path):
     result = run(quick=True, seeds=1, directory=tmp_path, observer=Quiet())
     assert len(result.arms) == len(PUPILS) * len(SIDES)
     assert all(np.isfinite(arm.iqm) for arm in result.arms.values())
-    monkeypatch.setattr(study, "learn", None)
+    monkeypatch.setattr(study, "learn", lambda *_: pytest.fail("measured twice"))
     assert run(quick=True, seeds=1, directory=tmp_path, observer=Quiet()).arms == result.arms

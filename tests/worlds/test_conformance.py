@@ -14,6 +14,7 @@ from headstart.worlds.boardgames.trials import GameTrials
 from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar, Pendulum
 from headstart.worlds.four_rooms import FourRooms, LavaWorld
 from headstart.worlds.friends_and_enemies import FriendsAndEnemies
+from headstart.worlds.harlow import Harlow
 from headstart.worlds.image_maze import ImageMaze
 from headstart.worlds.navigation import Direction, Navigation, SparseCorners
 from headstart.worlds.point import PointGather, TwoRoomMaze
@@ -59,6 +60,7 @@ WORLDS = {
     "bandit-dependent": lambda: DependentBandit(HARD),
     "bandit-informative": InformativeBandit,
     "bandit-volatile": VolatileBandit,
+    "harlow": Harlow,
     "tabular-mdp": TabularMDP,
     "tabular-mdp-trials": lambda: Trials(TabularMDP(), 10),
     "two-step": TwoStep,

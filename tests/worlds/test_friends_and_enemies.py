@@ -11,7 +11,7 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.instructions.vocabulary import PADDING, UNKNOWN, split_words
 from headstart.worlds import friends_and_enemies as module
-from headstart.worlds.friends_and_enemies import KINDS, FriendsAndEnemies, Seen, Standing, vocabulary
+from headstart.worlds.friends_and_enemies import KINDS, FriendsAndEnemies, Seen, Standing, Things, vocabulary
 
 RIGHT, STAY = 1, 4
 WORDS = {number: word for word, number in vocabulary().numbers.items()}
@@ -26,7 +26,9 @@ def stepped(world, numbers, place, cells, action, steps=0, there=None, seed=0):
     there = [True] * len(cells) if there is None else there
     seen = Seen(jnp.array(place), jnp.array(numbers), jnp.array(cells), jnp.array(there))
     state = Standing(seen, jnp.array(steps))
-    return jax.jit(world.step)(state, Task(seen.numbers), jnp.array(action), key=jax.random.key(seed))
+    return jax.jit(world.step)(
+        state, Task(Things(seen.numbers, jnp.array(True))), jnp.array(action), key=jax.random.key(seed)
+    )
 
 
 def test_source_and_target_share_no_kind_but_each_property_in_each_role():
@@ -101,15 +103,15 @@ def says(text, what, told):
 @pytest.mark.parametrize(("side", "told"), [*itertools.product(("source", "target"), ("train", "held-out"))])
 def test_what_is_said_of_a_thing_is_true_of_it(side, told):
     tasks = drawn(60, side, told)
-    for numbers, both in zip(np.asarray(tasks.parameters), texts(tasks), strict=True):
+    for numbers, both in zip(np.asarray(tasks.parameters.numbers), texts(tasks), strict=True):
         for thing, text in zip(numbers, both, strict=True):
             role, way, pace = sorted(KINDS[side])[thing % 6]
             assert says(text, module.ROLES[role], told), text
             assert says(text, module.WAYS[way], told), text
             assert says(text, module.PACES[pace], told), text
             assert not says(text, module.ROLES[1 - role], told), text
-    assert (tasks.parameters[:, 0] % 6 < 3).all()
-    assert (tasks.parameters[:, 1] % 6 >= 3).all()
+    assert (tasks.parameters.numbers[:, 0] % 6 < 3).all()
+    assert (tasks.parameters.numbers[:, 1] % 6 >= 3).all()
     assert UNKNOWN not in np.unique(tasks.instruction)
 
 
@@ -136,3 +138,20 @@ def test_held_out_phrases_are_apart_and_made_of_known_words():
 def test_what_there_is_not_is_refused(given):
     with pytest.raises(UsageError, match=r"choose|ask for"):
         FriendsAndEnemies(*given)
+
+
+def test_numbers_are_hidden_in_as_many_games_as_asked_and_things_are_what_they_were():
+    world = FriendsAndEnemies(hidden=0.25)
+    tasks = jax.vmap(lambda key: world.task(key=key))(jax.random.split(jax.random.key(0), 2_000))
+    _, seen = jax.vmap(lambda task: world.reset(task, key=jax.random.key(1)))(tasks)
+    hidden = np.asarray(seen.numbers == -1)
+    assert (hidden.all(axis=1) == hidden.any(axis=1)).all()
+    assert hidden.all(axis=1).mean() == pytest.approx(0.25, abs=0.03)
+    assert (tasks.parameters.numbers >= 0).all()
+    # The friend is one still: to walk into it earns 1.
+    task = Task(Things(jnp.array([0, 3]), jnp.array(False)))
+    seen = Seen(jnp.array([3, 3]), jnp.array([-1, -1]), jnp.array([[3, 4], [0, 0]]), jnp.array([True, True]))
+    _, met = world.step(Standing(seen, jnp.array(0)), task, jnp.array(RIGHT), key=jax.random.key(0))
+    assert float(met.reward) == 1.0
+    with pytest.raises(UsageError, match=r"share of 1\.5 of the games"):
+        FriendsAndEnemies(hidden=1.5)

@@ -22,6 +22,7 @@ BENCHES: dict[str, str] = {
     "ppo": "PPO on CartPole, steps per second, against rejax and stable-baselines3",
     "time-to-result": "from a cold process to a mean return of 475 on CartPole, against rejax",
     "self-play": "Gumbel AlphaZero self-play on connect four, against pgx with mctx",
+    "maml": "MAML on a plane, meta-iterations per second, beside what was recorded of pytorch-maml-rl",
     "hindsight": "hindsight on a robot and on bits, throughput and time to success, against stable-baselines3",
 }
 
@@ -30,6 +31,7 @@ _MODULES = {
     "ppo": "ppo",
     "time-to-result": "time_to_result",
     "self-play": "self_play",
+    "maml": "maml",
     "hindsight": "hindsight",
 }
 

@@ -52,6 +52,7 @@ class Comparison:
     - `bar`: the ratio to reach; `None` for a comparison that is shown for reference.
     - `versions`: the peer's own, where it runs in an environment of its own.
     - `not_measured`: why there are no pairs, in one sentence.
+    - `recorded`: theirs is no measurement of this run but a figure that was recorded once: the ratios decide nothing.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Comparison:
     seconds: float = 0.0
     quick: bool = False
     not_measured: str | None = None
+    recorded: bool = False
 
     @property
     def less_is_better(self) -> bool:
@@ -104,8 +106,8 @@ class Comparison:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the ratio reaches the bar; `None` where there is no bar, or nothing was measured."""
-        if self.bar is None or self.ratio is None:
+        """Whether the ratio reaches the bar; `None` where there is no bar, or theirs was not measured."""
+        if self.bar is None or self.ratio is None or self.recorded:
             return None
         return self.ratio >= self.bar
 

@@ -21,6 +21,8 @@ ABOUT = (
 )
 QUICK = "This was a quick run: it shows that everything works, and its ratios are worth little."
 
+RECORDED = "Theirs was recorded once, on another day, and not measured in this run: this ratio decides nothing."
+
 
 def conclusion(comparison: Comparison) -> str:
     """What a comparison found, in one sentence."""
@@ -28,7 +30,9 @@ def conclusion(comparison: Comparison) -> str:
         return f"{comparison.name}: not measured: {comparison.not_measured}"
     row = dict(zip(HEADERS, _row(comparison), strict=True))
     said = f"{comparison.name}: {row['ratio']} the speed of {comparison.peer} ({row['spread']})"
-    if comparison.bar is not None:
+    if comparison.recorded:
+        said += ", which was recorded once and not measured now"
+    elif comparison.bar is not None:
         said += f", bar {row['bar']}: {row['verdict']}"
     return said + f"; {row['of limit']} of this machine's limit."
 
@@ -61,6 +65,8 @@ def page(comparisons: Sequence[Comparison]) -> Report:
             report = report.text(
                 f"The limit is {_amount(comparison.limit.value, comparison)}: {comparison.limit.words}."
             )
+        if comparison.recorded:
+            report = report.text(RECORDED)
         rows = zip(range(1, len(comparison.pairs) + 1), comparison.pairs, comparison.ratios, strict=True)
         report = report.table(
             ("pair", f"ours, {comparison.unit}", f"theirs, {comparison.unit}", "ratio"),
@@ -77,7 +83,9 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
     bar = "-" if comparison.bar is None else f"{comparison.bar:g}x"
     if comparison.ratio is None or comparison.spread is None:
         return (*start, "-", "-", "-", "-", bar, "no result", "-")
-    verdict = {True: "holds", False: "fails", None: "reference"}[comparison.holds]
+    verdict = {True: "holds", False: "fails", None: "recorded" if comparison.recorded else "reference"}[
+        comparison.holds
+    ]
     return (
         *start,
         _amount(comparison.ours, comparison),

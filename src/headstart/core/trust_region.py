@@ -10,11 +10,14 @@ Schulman and others, *Trust region policy optimization*, ICML 2015, section 6 an
 | δ | `reach`, in nats |
 | L(θ), whose gradient is g | `gain(outputs(vector))` |
 | D_KL(θ_old, θ) | `divergence(outputs(old), outputs(vector))` |
-| F = Jᵀ M J (appendix C.1) | `outputs` linearised (J), and the curvature of `divergence` in the outputs (M) |
+| F = Jᵀ M J (appendix C.1) | `outputs` or some of them, linearised (J); the curvature of `divergence` in these (M) |
 | conjugate gradients, backtracking | `iterations`; `shrink`, `tries` |
 
 As the divergence is least where nothing has moved, Jᵀ M J is its second derivative exactly. So where `outputs` holds a
 gradient step of its own, as in MAML, no third derivative is needed, nor the finite differences of Finn and others.
+
+Most of a step's time goes into products with F. F only says which way to go: how far, and whether at all, is for the
+backtracking to find, from all that was met. So F may be judged from less, as that appendix proposes: see `curvature`.
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ from headstart.core.types import Metrics
 from headstart.errors import UsageError
 
 __all__ = ["Move", "TrustRegion"]
+
+
+Judged = tuple[Callable[[Float[Array, "size"]], Any], Callable[[Any, Any], Float[Array, ""]]]
 
 
 class Move(eqx.Module):
@@ -86,6 +92,8 @@ class TrustRegion(eqx.Module):
         outputs: Callable[[Float[Array, "size"]], Any],
         divergence: Callable[[Any, Any], Float[Array, ""]],
         vector: Float[Array, "size"],
+        *,
+        curvature: Judged | None = None,
     ) -> Move:
         """One step up `gain(outputs(vector))`; none where no try gains, such as where a number is not finite.
 
@@ -93,16 +101,20 @@ class TrustRegion(eqx.Module):
 
         - `outputs`: what the parameters make: policies, as a pytree of arrays.
         - `divergence`: `(old, new) -> nats`, of two such outputs.
+        - `curvature`: `(outputs, divergence)` that F is judged from; those above if `None`.
         """
-        old, push = jax.linearize(outputs, vector)
-        pull = jax.linear_transpose(push, vector)
+        old, pull = jax.vjp(outputs, vector)
         before, slope = jax.value_and_grad(gain)(old)
         (gradient,) = pull(slope)
 
-        def bend(tangent: PyTree) -> PyTree:
-            return jax.jvp(jax.grad(lambda new: divergence(old, new)), (old,), (tangent,))[1]
+        some_outputs, some_divergence = curvature or (outputs, divergence)
+        some, push = jax.linearize(some_outputs, vector)
+        back = jax.linear_transpose(push, vector)
 
-        fisher = lambda tangent: pull(bend(push(tangent)))[0] + self.damping * tangent
+        def bend(tangent: PyTree) -> PyTree:
+            return jax.jvp(jax.grad(lambda new: some_divergence(some, new)), (some,), (tangent,))[1]
+
+        fisher = lambda tangent: back(bend(push(tangent)))[0] + self.damping * tangent
         way, _ = jax.scipy.sparse.linalg.cg(fisher, gradient, maxiter=self.iterations)
         whole = jnp.sqrt(2.0 * self.reach / jnp.vdot(way, fisher(way))) * way
 

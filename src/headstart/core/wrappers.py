@@ -15,7 +15,7 @@ from headstart.core.types import Key, Outcome, Task
 from headstart.core.world import AbstractTwoPlayerWorld, AbstractWorld, Box, Discrete, State
 from headstart.errors import UsageError
 
-__all__ = ["Like", "OneTask", "Rescaled", "Sight", "TimeLimit", "Trials", "Whole"]
+__all__ = ["Among", "Like", "OneTask", "Rescaled", "Sight", "TimeLimit", "Trials", "Whole"]
 
 
 class Like(AbstractTwoPlayerWorld):
@@ -58,6 +58,23 @@ class OneTask(Like):
 
     def task(self, *, key: Key) -> Task:
         return self.only
+
+
+class Among(Like):
+    """A world whose tasks are those of a list, all with equal chances: a family of which some are held out.
+
+    **Arguments:**
+
+    - `world`: the family.
+    - `tasks`: leaves `[tasks, ...]`.
+    """
+
+    world: AbstractWorld
+    tasks: Task
+
+    def task(self, *, key: Key) -> Task:
+        index = jax.random.randint(key, (), 0, jax.tree.leaves(self.tasks)[0].shape[0])
+        return jax.tree.map(lambda leaf: leaf[index], self.tasks)
 
 
 class Rescaled(Like):

@@ -22,7 +22,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from headstart.core.collect import begin, collect
 from headstart.core.network import AbstractNetwork
@@ -42,7 +42,7 @@ class Behaviour(eqx.Module):
     """What was done, what was seen after it, and what it earned, trial by trial."""
 
     action: Int[Array, "episodes trials"]
-    seen: Float[Array, "episodes trials seen"]
+    seen: PyTree[Float[Array, "episodes trials ..."]]
     reward: Float[Array, "episodes trials"]
 
 

@@ -122,6 +122,16 @@ class MetaProblem(eqx.Module):
     worth: Float[Array, "tasks"]
     credit: float = 0.0
 
+    def thinned(self, every: int) -> MetaProblem:
+        """The same problem, of which only the first and then each `every`-th step of all trajectories is left.
+
+        **Raises:** `UsageError` for a network that remembers: to it, steps mean something only one after the other.
+        """
+        if any(rollout.notes["memory"] is not None for rollout in self.inner):
+            raise UsageError(f"a network that remembers cannot relive 1 of {every} steps; ask for every one, with 1")
+        cut = lambda rollout: jax.tree.map(lambda leaf: leaf[:, ::every], rollout)
+        return MetaProblem(self.step, tuple(map(cut, self.inner)), cut(self.outer), self.worth, self.credit)
+
     def policies(self, network: AbstractNetwork) -> tuple[AbstractPolicy, ...]:
         """The policies of an initial network at all that was met, `[tasks, T, B]`: before each step, and after all."""
 

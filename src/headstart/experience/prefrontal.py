@@ -4,18 +4,19 @@ Wang and others, *Prefrontal cortex as a meta-reinforcement learning system*, Na
 network is trained, slowly and by reward alone, in many episodes of a task whose better choice changes; then its weights
 stay as they are, and what it goes on to learn within an episode is learned by its activations. It is shown to be
 another algorithm than the one that trained it: in the two-step task it infers, though it was trained without a model,
-and in a volatile bandit it learns faster where the world changes more often.
+in a volatile bandit it learns faster where the world changes more often, and in Harlow's task it learns in one trial.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from headstart.core.network import AbstractNetwork
 from headstart.core.process import Online
@@ -28,9 +29,10 @@ from headstart.greedy import Evaluation
 from headstart.plots import adaptation_curves, panels
 from headstart.report import Report
 from headstart.worlds.bandits import VolatileBandit
+from headstart.worlds.harlow import NOVEL, Harlow
 from headstart.worlds.tabular import TwoStep
 
-__all__ = ["evaluate_two_step", "evaluate_volatility", "learning_rates", "reversal"]
+__all__ = ["chosen", "evaluate_harlow", "evaluate_two_step", "evaluate_volatility", "learning_rates", "reversal"]
 
 GROUPS = 16  # of episodes, whose means an interval is of
 
@@ -54,6 +56,42 @@ def learning_rates(
         seen = behave(always, network, episodes, world.pulls, key=key)
         found[hazard] = (seen, fit(seen.action, seen.reward))
     return found
+
+
+def chosen(world: Harlow, network: AbstractNetwork, episodes: int, *, key: Key) -> Bool[np.ndarray, "episodes trials"]:
+    """Where the good object of Harlow's task was chosen. A trial in which none was counts as an error."""
+    seen = behave(world, network, episodes, world.moments, key=key)
+    return np.asarray(seen.reward)[:, 1::2] > 0
+
+
+def evaluate_harlow(process: Online, state: Any, *, title: str, episodes: int, seed: int) -> Evaluation:
+    """How often the good object is chosen, trial by trial, of known ones and of others: a learning set."""
+    world = process.world
+    assert isinstance(world, Harlow)
+    count, key = _whole(episodes), jax.random.key(seed)
+    places = {"objects of its training": world, "objects never seen": replace(world, objects=NOVEL)}
+    found = {name: chosen(place, state.learner.network, count, key=key) for name, place in places.items()}
+    numbers = np.arange(world.trials)
+    grouped = {name: right.reshape(GROUPS, -1, world.trials).mean(axis=1)[:, None] for name, right in found.items()}
+    shares = {name: right.mean(axis=0) for name, right in found.items()}
+    figures: dict[str, Any] = {"episodes": count}
+    figures |= {
+        f"good object chosen in trial {number + 1}, {name}": float(share[number])
+        for name, share in shares.items()
+        for number in numbers
+    }
+    report = Report(title).text(
+        f"{count:,} episodes of {world.trials} trials, each with a pair of its own. In the first trial nobody "
+        f"can know better than chance, and who has the learning set knows from the second on. {_said()}"
+    )
+    figure = adaptation_curves(
+        {name: Curve(numbers, each) for name, each in grouped.items()},
+        games="trials with these objects before",
+        score="good object chosen",
+        levels={"chance": 0.5},
+    )
+    words = "; ".join(f"{name} {', '.join(f'{each:.2f}' for each in share)}" for name, share in shares.items())
+    return Evaluation(figures, report.figure(figure, "curve", alt=f"Trial by trial: {words}").facts(figures))
 
 
 def evaluate_two_step(process: Online, state: Any, *, title: str, episodes: int, seed: int) -> Evaluation:

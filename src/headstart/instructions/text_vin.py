@@ -75,7 +75,8 @@ class TextVIN(AbstractNetwork):
     ):
         keys = jax.random.split(key, 8)
         seen = 2 * size + 1  # of a cell: what is in it, and whether one is there oneself
-        self.numbers = jax.random.normal(keys[0], (NUMBERS, size)) / size**0.5
+        # A number that was never met says nothing, as one that is hidden.
+        self.numbers = jnp.zeros((NUMBERS, size))
         self.encoder = encoder(vocabulary().size, size, key=keys[1])
         self.rewards = Linear.drawn(9 * seen, 1, key=keys[2])
         self.backup = Linear.drawn(9 * 2, ACTIONS, key=keys[3])

@@ -42,8 +42,11 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "fourrooms-uvfa": goals.fourrooms_uvfa,
     "pointgather-goals": goals.pointgather_goals,
     "bandit-rl2": experience.bandit_rl2,
+    "navigation-maml": experience.navigation_maml,
+    "direction-maml": experience.direction_maml,
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
+    "harlow-prefrontal": experience.harlow_prefrontal,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

@@ -11,8 +11,19 @@ from headstart.recipes.recipe import Recipe, online
 if TYPE_CHECKING:
     from headstart.core.process import Online
     from headstart.core.world import AbstractWorld
+    from headstart.experience.maml import MAML
 
-__all__ = ["bandit_rl2", "prefrontal", "trying", "twostep_prefrontal", "volatilebandit_prefrontal"]
+__all__ = [
+    "adapting",
+    "bandit_rl2",
+    "direction_maml",
+    "harlow_prefrontal",
+    "navigation_maml",
+    "prefrontal",
+    "trying",
+    "twostep_prefrontal",
+    "volatilebandit_prefrontal",
+]
 
 
 def bandit_rl2(iterations: int = 300) -> Recipe:
@@ -53,15 +64,70 @@ def volatilebandit_prefrontal(iterations: int = 320) -> Recipe:
     return dataclasses.replace(recipe, evaluate=evaluate_volatility)
 
 
+def harlow_prefrontal(iterations: int = 400) -> Recipe:
+    """A recurrent network forms a learning set: one trial tells it which of two new objects is good.
+
+    Wang and others, as for `twostep_prefrontal`. In the first trial nobody can do better than chance.
+    """
+    from headstart.experience.prefrontal import evaluate_harlow
+    from headstart.worlds.harlow import Harlow
+
+    world = Harlow()
+    recipe = online(prefrontal(world, world.moments, iterations, entropy=0.05), iterations)
+    return dataclasses.replace(recipe, evaluate=evaluate_harlow)
+
+
+def navigation_maml(iterations: int = 100) -> Recipe:
+    """An initial policy from which a step of policy gradient already finds a place on a plane that is not shown.
+
+    MAML (Finn and others, 2017, section 5.3). The authors' policy earns -11.7 after one step.
+    """
+    from headstart.worlds.navigation import Navigation
+
+    return _by_gradient(adapting(Navigation()), iterations)
+
+
+def direction_maml(iterations: int = 60) -> Recipe:
+    """An initial policy from which a step of policy gradient makes a runner, forwards or backwards.
+
+    MAML, as for `navigation_maml`. Who knows the direction earns 213, and who stands still nothing.
+    """
+    from headstart.worlds.navigation import Direction
+
+    return _by_gradient(adapting(Direction(), rate=0.1), iterations)
+
+
+def adapting(world: AbstractWorld, *, rate: float = 0.5, lanes: int = 20, width: int = 64) -> MAML:
+    """MAML by TRPO: 20 tasks, in each `lanes` trajectories of 100 steps before its update, and as many after.
+
+    **Arguments:**
+
+    - `rate`: α of the inner step. The authors have 0.5 on the plane, and 0.1 for a cheetah and its directions.
+    """
+    from headstart.core.networks import Actor
+    from headstart.experience.maml import MAML, TRPO
+    from headstart.experience.meta_gradient import InnerStep
+
+    network = partial(Actor, world, width=width)
+    return MAML(world, network, InnerStep(rate), TRPO(every=5), tasks=20, lanes=lanes, length=100)
+
+
 def prefrontal(
-    world: AbstractWorld, length: int, iterations: int, *, discount: float = 0.9, lanes: int = 256, width: int = 48
+    world: AbstractWorld,
+    length: int,
+    iterations: int,
+    *,
+    discount: float = 0.9,
+    entropy: float = 0.01,
+    lanes: int = 256,
+    width: int = 48,
 ) -> Online:
     """PPO and a long short-term memory, in episodes of `length` steps: one a lane for every update.
 
     The width and the discount are those of Wang and others (2018), who train by A2C. With their weights of 0.05 for the
     value and the entropy, and with as many lanes, that learns the two-step task too, in about four times as many
     episodes. λ is 0: where no action changes what later ones can earn, longer returns add noise alone, and so does a
-    discount above 0. The learning rate falls to nothing, and so does the reward for entropy.
+    discount above 0. The learning rate falls to nothing, and so does the reward for entropy, which begins at `entropy`.
     """
     import optax
 
@@ -74,7 +140,7 @@ def prefrontal(
     gradients = iterations * learner.epochs * learner.minibatches
     learner = dataclasses.replace(
         learner,
-        entropy_weight=optax.linear_schedule(0.01, 0.0, gradients),
+        entropy_weight=optax.linear_schedule(entropy, 0.0, gradients),
         learning_rate=optax.linear_schedule(2e-3, 0.0, gradients),
     )
     return Online(world, partial(RecurrentActorCritic, world, width=width, cell=LSTM), learner, lanes, length)
@@ -102,6 +168,23 @@ def trying(
     learner = dataclasses.replace(learner, learning_rate=falling(1e-3), entropy_weight=falling(0.03))
     network = partial(TwinRecurrentActorCritic, world, width=width, cell=FastWeights)
     return Online(world, network, learner, lanes, length)
+
+
+def _by_gradient(process: MAML, iterations: int) -> Recipe:
+    """Judged by what it earns in new tasks, before and after each of a few updates."""
+    from headstart.configuration import configuration
+    from headstart.experience.adaptation import evaluate
+
+    return Recipe(
+        process=process,
+        iterations=iterations,
+        configuration={"process": configuration(process)},
+        observes="what the world shows, which is not the task",
+        steps=process.tasks * process.lanes * process.length * (process.steps + 1),
+        chunk=8,
+        every=32,
+        evaluate=evaluate,
+    )
 
 
 def _judged(process: Online, iterations: int) -> Recipe:

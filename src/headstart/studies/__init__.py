@@ -24,10 +24,13 @@ STUDIES: dict[str, str] = {
     "goal_directed": "headstart.studies.goal_directed",
     "perceptual_reward": "headstart.studies.perceptual_reward",
     "rl2": "headstart.studies.rl2",
+    "maml": "headstart.studies.maml",
     "meta_parameters": "headstart.studies.meta_parameters",
     "two_step": "headstart.studies.two_step",
     "volatile_bandit": "headstart.studies.volatile_bandit",
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
+    "harlow": "headstart.studies.harlow",
+    "structured_bandit": "headstart.studies.structured_bandit",
     "transfer": "headstart.studies.transfer",
 }
 """The module of each study by its name on the command line."""

@@ -17,9 +17,13 @@ __all__ = ["curves", "page"]
 
 Drawn = TypeVar("Drawn")
 
-POINT = re.compile(r"(?P<who>.+), (?P<count>[\d,]+) (?P<unit>games|steps)")
+POINT = re.compile(r"(?P<who>.+), (?P<count>[\d,]+) (?P<unit>games|steps|trials before)")
 """How an arm is named that is one point of a curve."""
-AXES = {"games": "games played of this game", "steps": "steps in the world"}
+AXES = {
+    "games": "games played of this game",
+    "steps": "steps in the world",
+    "trials before": "trials with these objects before",
+}
 
 
 def page(result: Result) -> Report:
@@ -62,7 +66,7 @@ def page(result: Result) -> Report:
 
 
 def curves(arms: Mapping[str, Arm]) -> dict[str, Curve]:
-    """The arms named `who, N games` or `who, N steps` as curves; points of other numbers of seeds are curves apart."""
+    """The arms that are named like `who, N games` as curves; points of other numbers of seeds are curves apart."""
     points: dict[str, dict[int, Arm]] = {}
     for name, arm in arms.items():
         if found := POINT.fullmatch(name):

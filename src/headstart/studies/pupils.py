@@ -14,17 +14,21 @@ make what it can of what is left to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from headstart.core.network import AbstractNetwork, Memory
-from headstart.core.process import Online, train_at_once
+from headstart.core.process import Online, ProcessState, train_at_once
+from headstart.core.scan import scan
 from headstart.core.types import Key, Output, Percept, zeros_like
+from headstart.errors import UsageError
 from headstart.studies.book import Scores
 
-__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "judged", "taught"]
+__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "judged", "taught", "watched"]
 
 
 class Deaf(AbstractNetwork):
@@ -65,7 +69,10 @@ class Forgetful(AbstractNetwork):
 
 
 class Blank(AbstractNetwork):
-    """A network to which each moment is as the first of an episode in which zeros are seen, and which has no memory."""
+    """A network to which each moment is as the first of an episode in which zeros are seen, and which has no memory.
+
+    Which actions are legal it is told: an agent that could not even do what the world allows would fail of that.
+    """
 
     network: AbstractNetwork
 
@@ -73,7 +80,7 @@ class Blank(AbstractNetwork):
         return self.network.initial()
 
     def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
-        nothing = eqx.tree_at(lambda percept: percept.first, zeros_like(percept), jnp.array(True))
+        nothing = replace(zeros_like(percept), first=jnp.array(True), legal=percept.legal)
         output, _ = self.network(nothing, self.network.initial())
         return output, memory
 
@@ -90,6 +97,37 @@ def taught(process: Online, iterations: int, seeds: int, judge: Judge) -> Scores
     return _by_seed(learned, seeds, judge)
 
 
+def watched(
+    process: Online,
+    iterations: int,
+    stages: int,
+    seeds: int,
+    judge: Callable[[int, AbstractNetwork, Key], Mapping[str, float]],
+) -> Scores:
+    """As `taught`, but judged after each of `stages` equal parts of training: `judge(stage, network, key)`, from 1.
+
+    **Raises:** `UsageError` for iterations that are no multiple of the stages.
+    """
+    if iterations % stages:
+        raise UsageError(f"{iterations} iterations are not {stages} equal stages; ask for a multiple of {stages}")
+
+    @eqx.filter_jit
+    def part(state: ProcessState, key: Key, indices: Array) -> ProcessState:
+        _, step_key = jax.random.split(key)  # as `train_at_once` has it, which ends where this does
+        step = lambda state, index: (process.step(state, key=jax.random.fold_in(step_key, index))[0], None)
+        return scan(step, state, indices)[0]
+
+    scores: Scores = {}
+    for seed in range(seeds):
+        train_key, judge_key = _keys(seed)
+        state = eqx.filter_jit(train_at_once)(process, 0, key=train_key)
+        for stage, indices in enumerate(jnp.arange(iterations).reshape(stages, -1), start=1):
+            state = part(state, train_key, indices)
+            for name, score in judge(stage, state.learner.network, judge_key).items():
+                scores.setdefault(name, []).append(score)
+    return scores
+
+
 def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
     """Judge who needs no training, as often as those who do."""
     return _by_seed(lambda _: player, seeds, judge)
@@ -98,7 +136,13 @@ def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
 def _by_seed(network: Callable[[Key], AbstractNetwork], seeds: int, judge: Judge) -> Scores:
     scores: Scores = {}
     for seed in range(seeds):
-        train_key, judge_key = jax.random.split(jax.random.key(seed))
+        train_key, judge_key = _keys(seed)
         for name, score in judge(network(train_key), judge_key).items():
             scores.setdefault(name, []).append(score)
     return scores
+
+
+def _keys(seed: int) -> tuple[Key, Key]:
+    """To train with, and to judge with."""
+    train_key, judge_key = jax.random.split(jax.random.key(seed))
+    return train_key, judge_key

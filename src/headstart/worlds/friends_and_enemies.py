@@ -50,13 +50,20 @@ PARAPHRASES = 40  # of each kind and set of phrases
 
 
 class Seen(eqx.Module):
-    """What is seen: one's own cell, row and column, and of each thing its number in [0, 12), cell, and whether it is
-    there still."""
+    """What is seen: one's own cell, row and column, and of each thing its number in [0, 12), or −1 where it is hidden,
+    its cell, and whether it is there still."""
 
     place: Int[Array, "*batch 2"]
     numbers: Int[Array, "*batch things"]
     cells: Int[Array, "*batch things 2"]
     there: Bool[Array, "*batch things"]
+
+
+class Things(eqx.Module):
+    """Of a task: the number of each thing, friends first, and whether numbers can be seen."""
+
+    numbers: Int[Array, "*batch things"]
+    numbered: Bool[Array, "*batch"]
 
 
 class Standing(eqx.Module):
@@ -76,16 +83,22 @@ class FriendsAndEnemies(AbstractWorld):
       `"permuted"`, where what is said of one kind of a side is said of another, of the other role.
     - `each`: how many friends there are, and how many enemies.
     - `limit`: steps of a game.
+    - `hidden`: the share of games in which no number can be seen, 0 to 1. Numbers are learned sooner than words, and
+      whoever knows each thing of the source by its number has no need to read: what it then knows of the target is
+      nothing. In a game without numbers it must.
 
-    **Raises:** `UsageError` for another side or set of phrases, or for none of each.
+    **Raises:** `UsageError` for another side or set of phrases, for none of each, or a share that is none.
     """
 
     side: str = eqx.field(static=True, default="source")
     told: str = eqx.field(static=True, default="train")
     each: int = eqx.field(static=True, default=1)
     limit: int = eqx.field(static=True, default=40)
+    hidden: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self):
+        if not 0 <= self.hidden <= 1:
+            raise UsageError(f"numbers cannot be hidden in a share of {self.hidden} of the games; give 0 to 1")
         for given, known in ((self.side, get_args(Side)), (self.told, get_args(Told))):
             if given not in known:
                 raise UsageError(f"there is no {given!r} among friends and enemies; choose {', '.join(known)}")
@@ -101,13 +114,14 @@ class FriendsAndEnemies(AbstractWorld):
         return 2 * self.each
 
     def task(self, *, key: Key) -> Task:
-        kind_key, word_key = jax.random.split(key)
+        kind_key, word_key, hide_key = jax.random.split(key, 3)
         kinds = self._kinds()
         half = len(kinds) // 2
         draw = jax.vmap(lambda key: jax.random.permutation(key, half)[: self.each])(jax.random.split(kind_key))
         numbers = (draw + jnp.array([[0], [half]])).ravel()  # friends, then enemies
         numbers = numbers + (len(kinds) if self.side == "target" else 0)
-        return Task(parameters=numbers, instruction=self.say(numbers, key=word_key))
+        numbered = ~jax.random.bernoulli(hide_key, self.hidden)
+        return Task(parameters=Things(numbers, numbered), instruction=self.say(numbers, key=word_key))
 
     def say(self, numbers: Int[Array, "things"], *, key: Key) -> Int[Array, "words"]:
         """What is said of these things, one after the other."""
@@ -122,12 +136,14 @@ class FriendsAndEnemies(AbstractWorld):
     def reset(self, task: Task, *, key: Key) -> tuple[Standing, Seen]:
         cells = jax.random.permutation(key, SIZE * SIZE)[: 1 + self.things]
         cells = jnp.stack(jnp.divmod(cells, SIZE), axis=-1)
-        seen = Seen(cells[0], task.parameters, cells[1:], jnp.ones(self.things, bool))
+        things = task.parameters
+        numbers = jnp.where(things.numbered, things.numbers, -1)
+        seen = Seen(cells[0], numbers, cells[1:], jnp.ones(self.things, bool))
         return Standing(seen, jnp.zeros((), jnp.int32)), seen
 
     def step(self, state: Standing, task: Task, action: Int[Array, ""], *, key: Key) -> tuple[Standing, Outcome]:
         before, steps = state.seen, state.steps + 1
-        role, way, pace = self._kinds()[before.numbers % 6].T
+        role, way, pace = self._kinds()[task.parameters.numbers % 6].T
         inside = lambda cell: jnp.clip(cell, 0, SIZE - 1)
         place = inside(before.place + jnp.array(MOVES)[action])
         # Who is about to be touched does not get out of the way: things move after that, those that are quick at two

@@ -7,6 +7,8 @@ run forwards or backwards: it needs no contacts, and yet a policy for one way is
 
 An action of −1 or 1 is the longest step in all of them. What is beyond counts as the bound. An episode that reaches its
 limit of steps is cut short.
+
+Each has an `expert`, `(task, observation) -> action`, who was told the task: what adaptation is measured against.
 """
 
 from __future__ import annotations
@@ -71,6 +73,10 @@ class Navigation(AbstractWorld):
         discount = 1.0 - arrived.astype(jnp.float32)
         return state, Outcome(state.place, -jnp.linalg.norm(left), discount, arrived | (state.steps >= self.limit))
 
+    def expert(self, task: Task, place: Float[Array, "2"]) -> Float[Array, "2"]:
+        """To the goal, in either coordinate as fast as can be. Nobody earns more."""
+        return jnp.clip((task.parameters - place) / self.stride, -1.0, 1.0)
+
 
 class SparseCorners(AbstractWorld):
     """Find out which of four corners pays: the way to it does, but only within its own quarter. 100 steps.
@@ -107,6 +113,10 @@ class SparseCorners(AbstractWorld):
         quarter = jnp.all(state.place * task.parameters >= 0)
         pays = quarter & (jnp.sum(jnp.abs(state.place)) >= self.middle)
         return state, Outcome(state.place, jnp.where(pays, nearer, 0.0), jnp.ones(()), state.steps >= self.limit)
+
+    def expert(self, task: Task, place: Float[Array, "2"]) -> Float[Array, "2"]:
+        """To the corner, and there it stays."""
+        return jnp.clip((task.parameters - place) / self.stride, -1.0, 1.0)
 
 
 class Direction(AbstractWorld):
@@ -152,6 +162,15 @@ class Direction(AbstractWorld):
         state = Runner(legs, velocity, state.steps + 1)
         reward = task.parameters * velocity - self.effort * jnp.sum(action**2)
         return state, Outcome(_feel(state), reward, jnp.ones(()), state.steps >= self.limit)
+
+    def expert(self, task: Task, felt: Float[Array, "3"]) -> Float[Array, "2"]:
+        """Aside of where the legs are, and a little outwards, in full strength: round and round, along the stops.
+
+        It earns 213. By dynamic programming over angles in tenths and actions in halves, the most is 219.
+        """
+        legs = felt[:2]
+        aside = task.parameters * jnp.stack([-legs[1], legs[0]])
+        return jnp.clip(15.0 * (aside + 0.25 * legs), -1.0, 1.0)
 
 
 def _walk(state: Walker, action: Float[Array, "2"], stride: float) -> Walker:
