@@ -168,7 +168,7 @@ def test_what_cannot_be_grown_is_refused_in_one_sentence(trained, fresh, given, 
 
 
 def test_fewer_observations_must_be_told_apart():
-    with pytest.raises(UsageError, match="there are 3 inputs in place of 5; say by inputs="):
+    with pytest.raises(UsageError, match=r"there are 3 inputs in place of 5; have the layer .* by inputs="):
         grow(Actor(NEW, KEY), Actor(OLD, OTHER))
 
 

@@ -107,7 +107,7 @@ class Train(Working):
             raise UsageError(f"give a recipe: {', '.join(sorted(RECIPES))}.")
         if self.from_ is None and (self.grow or self.renew or self.hold):
             raise UsageError("--grow, --renew and --hold are of a network that was trained before; give --from RUN.")
-        usual = f"{self.recipe}-{self.seed}" + ("" if self.from_ is None else f"-from-{self.from_.name}")
+        usual = f"{self.recipe}-{self.seed}" + ("" if self.from_ is None else f"-from-{self.from_.resolve().name}")
         directory = self.directory or Path("runs") / usual
         begun = self.begin()  # before a recipe makes the first array: XLA looks at its flags once
         # Thousands of games and their texts take a minute.

@@ -187,7 +187,10 @@ def _choice(mapping: Mapping, count: int) -> Float[np.ndarray, "new old"]:
 def _mapping(what: str, given: Mapping | None, old: int, new: int) -> list[int | None]:
     if given is None:
         if new < old:
-            raise UsageError(f"there are {new} {what} in place of {old}; say by {what}= which of the old ones they are")
+            raise UsageError(
+                f"there are {new} {what} in place of {old}; have the layer that meets them begin anew instead of "
+                f"growing, or say in Python by {what}= which of the old ones they are"
+            )
         return [at if at < old else None for at in range(new)]
     if len(given) != new or any(like is not None and not 0 <= like < old for like in given):
         raise UsageError(f"{what} must be {new} numbers from 0 to {old - 1}, or None, and not {list(given)}")
