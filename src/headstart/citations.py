@@ -33,6 +33,9 @@ Q_LEARNING = ("watkins1992",)
 META_PARAMETERS = ("schweighofer2003meta",)
 RING = ("tanaka2004", *META_PARAMETERS)
 ALPHAZERO = ("silver2017", "silver2018", "danihelka2022", "deepmind2020jax")
+TRANSFER = ("taylor2009transfer", "wolczyk2021continual")
+NET2NET = ("chen2016net2net", "taylor2007mappings")
+PROGRESSIVE = ("rusu2016progressive",)
 SPATIAL = ("janner2018spatial",)
 ACTOR_MIMIC = ("parisotto2016actormimic",)
 GROUNDING = ("narasimhan2018grounding",)
@@ -69,6 +72,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "two_step": (*TWO_STEP, "akam2015", *PPO, *LSTM, *SCORES),
     "volatilebandit-prefrontal": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
     "volatile_bandit": VOLATILE + PPO + LSTM + ("rescorla1972", *SCORES),
+    "transfer": TRANSFER + NET2NET + PROGRESSIVE + PPO + SCORES,
     "spatial_reasoning": SPATIAL + UVFA + LSTM + SCORES,
     "language_transfer": GROUNDING + DQN + ACTOR_MIMIC + SCORES,
     "harlow-prefrontal": LEARNING_SET + PPO + LSTM + SCORES,
@@ -89,6 +93,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "TwoStep": TWO_STEP,
     "Ring": RING,
     "classical": CLASSICAL,
+    "net2net": NET2NET,
+    "Progressive": PROGRESSIVE,
     "PuddleMaps": SPATIAL,
     "FriendsAndEnemies": GROUNDING,
     "Grounded": SPATIAL,
@@ -146,6 +152,57 @@ def _arxiv(identifier: str) -> dict[str, str]:
 
 
 ENTRIES: dict[str, Entry] = {
+    "taylor2009transfer": (
+        "article",
+        {
+            "author": "Taylor, Matthew E. and Stone, Peter",
+            "title": "Transfer Learning for Reinforcement Learning Domains: A Survey",
+            "journal": "Journal of Machine Learning Research",
+            "volume": "10",
+            "pages": "1633--1685",
+            "year": "2009",
+        },
+    ),
+    "taylor2007mappings": (
+        "article",
+        {
+            "author": "Taylor, Matthew E. and Stone, Peter and Liu, Yaxin",
+            "title": "Transfer Learning via Inter-Task Mappings for Temporal Difference Learning",
+            "journal": "Journal of Machine Learning Research",
+            "volume": "8",
+            "pages": "2125--2167",
+            "year": "2007",
+        },
+    ),
+    "wolczyk2021continual": (
+        "inproceedings",
+        {
+            "author": "Wołczyk, Maciej and Zając, Michał and Pascanu, Razvan and Kuciński, Łukasz and Miłoś, Piotr",
+            "title": "Continual World: A Robotic Benchmark for Continual Reinforcement Learning",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "volume": "34",
+            "year": "2021",
+        },
+    ),
+    "chen2016net2net": (
+        "inproceedings",
+        {
+            "author": "Chen, Tianqi and Goodfellow, Ian and Shlens, Jonathon",
+            "title": "Net2Net: Accelerating Learning via Knowledge Transfer",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2016",
+        },
+    ),
+    "rusu2016progressive": (
+        "article",
+        {
+            "author": "Rusu, Andrei A. and Rabinowitz, Neil C. and Desjardins, Guillaume and Soyer, Hubert and "
+            "Kirkpatrick, James and Kavukcuoglu, Koray and Pascanu, Razvan and Hadsell, Raia",
+            "title": "Progressive Neural Networks",
+            **_arxiv("1606.04671"),
+            "year": "2016",
+        },
+    ),
     "janner2018spatial": (
         "article",
         {

@@ -22,6 +22,7 @@ from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Sec
 from headstart.worlds.puddles import PuddleMaps
 from headstart.worlds.push import Push
 from headstart.worlds.rings import Ring
+from headstart.worlds.signposts import Signposts
 from headstart.worlds.tabular import TabularMDP, TwoStep
 
 
@@ -64,6 +65,7 @@ WORLDS = {
     "tabular-mdp-trials": lambda: Trials(TabularMDP(), 10),
     "two-step": TwoStep,
     "ring": lambda: TimeLimit(Ring(), 8),
+    "signposts": lambda: Signposts(distractions=2, dead=1),
     "whole": lambda: Whole(CartPole(), 8),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},
     "trials": lambda: Trials(TimeLimit(Secret(), 2), 3),

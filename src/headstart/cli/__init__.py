@@ -90,7 +90,7 @@ def _parse(arguments: list[str]) -> Callable[[], int]:
             raise
         raise UsageError(f"{_sentence(said.getvalue())}; see  headstart {verb} --help") from None
     if left:
-        options = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(VERBS[verb])}
+        options = {f"--{field.name.rstrip('_').replace('_', '-')}" for field in dataclasses.fields(VERBS[verb])}
         option = left[0].partition("=")[0]
         if option.startswith("-"):
             raise unknown(f"option of {verb}", option, options)

@@ -80,7 +80,19 @@ class Train(Working):
     """Where all chance comes from."""
 
     directory: Place = None
-    """The run's own; runs/RECIPE-SEED, if left out."""
+    """The run's own; runs/RECIPE-SEED, if left out, or runs/RECIPE-SEED-from-RUN."""
+
+    from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="RUN", help_behavior_hint="")] = None
+    """Begin with the network that was trained in this run's directory."""
+
+    grow: bool = False
+    """With --from: a network that is smaller, or that sees or does less, is grown to fit."""
+
+    renew: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART", help_behavior_hint="")] = ()
+    """With --from: parts that begin anew, such as 'actor.layers[2]'."""
+
+    hold: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART", help_behavior_hint="")] = ()
+    """With --from: parts that never change, such as 'actor.layers[0]'."""
 
     override_config: bool = False
     """Go on with a run although its configuration is another; it is recorded."""
@@ -89,17 +101,24 @@ class Train(Working):
     """Write TensorBoard events too; needs the extra log."""
 
     def __call__(self) -> int:
-        from headstart.recipes import RECIPES, find
+        from headstart.recipes import RECIPES, find, transferred
 
         if not self.recipe:
             raise UsageError(f"give a recipe: {', '.join(sorted(RECIPES))}.")
-        directory = self.directory or Path("runs") / f"{self.recipe}-{self.seed}"
+        if self.from_ is None and (self.grow or self.renew or self.hold):
+            raise UsageError("--grow, --renew and --hold are of a network that was trained before; give --from RUN.")
+        usual = f"{self.recipe}-{self.seed}" + ("" if self.from_ is None else f"-from-{self.from_.resolve().name}")
+        directory = self.directory or Path("runs") / usual
         begun = self.begin()  # before a recipe makes the first array: XLA looks at its flags once
         # Thousands of games and their texts take a minute.
         slow = Timer(PATIENCE, lambda: begun.say(f"preparing {self.recipe} ..."))
         slow.start()
         try:
             recipe = find(self.recipe, self.iterations)
+            if self.from_ is not None:
+                recipe = transferred(
+                    recipe, self.from_, grows=self.grow, renewed=self.renew, held=self.hold, warn=begun.warn
+                )
         finally:
             slow.cancel()
         observer = self.observer(unit="steps", per_iteration=recipe.steps)

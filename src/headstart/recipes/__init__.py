@@ -18,11 +18,12 @@ from headstart.errors import UsageError, unknown
 from headstart.recipes import boardgames, classic_control, experience, goals
 from headstart.recipes.classic_control import PUBLISHED
 from headstart.recipes.recipe import Recipe
+from headstart.recipes.transferred import begun, transferred
 
 if TYPE_CHECKING:
     from headstart.core.process import ProcessState
 
-__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "find", "restore"]
+__all__ = ["PUBLISHED", "RECIPES", "Recipe", "about", "find", "restore", "transferred"]
 
 RECIPES: dict[str, Callable[..., Recipe]] = {
     "cartpole-ppo": classic_control.cartpole_ppo,
@@ -88,6 +89,8 @@ def restore(directory: Path, *, warn: Callable[[str], None]) -> tuple[Recipe, in
     if not checkpoint.present(directory / "checkpoints"):
         raise UsageError(f"{directory} has stored no checkpoint yet; the command that made it goes on.")
     recipe = find(asked["recipe"], asked.get("iterations"))
+    if "from" in asked:
+        recipe = begun(recipe, asked["from"])
     now = rundir.about(recipe.configuration, stored["seed"], recipe.observes)
     rundir.check(stored, now, free=FREE, override=False, warn=warn)
     like = recipe.process.outline(key=jax.random.key(stored["seed"]))

@@ -32,6 +32,7 @@ STUDIES: dict[str, str] = {
     "language_transfer": "headstart.studies.language_transfer",
     "harlow": "headstart.studies.harlow",
     "structured_bandit": "headstart.studies.structured_bandit",
+    "transfer": "headstart.studies.transfer",
 }
 """The module of each study by its name on the command line."""
 
