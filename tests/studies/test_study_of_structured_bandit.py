@@ -118,7 +118,7 @@ def test_who_knows_the_structure_regrets_least(monkeypatch):
 
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     few = {"dependent": 1, "informative": 1}
-    settings = {"ITERATIONS": few, "LANES": 8, "WIDTH": 2, "EPISODES": 40, "PULLS": 4}
+    settings = {"ITERATIONS": few, "LANES": {"dependent": 8, "informative": 8}, "WIDTH": 2, "EPISODES": 40, "PULLS": 4}
     settings["PLAYERS"] = {"structure known": PLAYERS["structure known"]}
     for name, small in settings.items():
         monkeypatch.setattr(structured_bandit, name, small)

@@ -118,6 +118,7 @@ def prefrontal(
     iterations: int,
     *,
     discount: float = 0.9,
+    trace: float = 0.0,
     entropy: float = 0.01,
     lanes: int = 256,
     width: int = 48,
@@ -126,8 +127,8 @@ def prefrontal(
 
     The width and the discount are those of Wang and others (2018), who train by A2C. With their weights of 0.05 for the
     value and the entropy, and with as many lanes, that learns the two-step task too, in about four times as many
-    episodes. λ is 0: where no action changes what later ones can earn, longer returns add noise alone, and so does a
-    discount above 0. The learning rate falls to nothing, and so does the reward for entropy, which begins at `entropy`.
+    episodes. λ is 0 if nothing is said: where no action changes what later ones can earn, longer returns add noise
+    alone, and so does a discount above 0. The learning rate falls to nothing, and so does the reward for entropy, which begins at `entropy`.
     """
     import optax
 
@@ -136,7 +137,7 @@ def prefrontal(
     from headstart.memory.lstm import LSTM
     from headstart.scratch.ppo import PPO
 
-    learner = PPO(discount=discount, trace=0.0, epochs=3)
+    learner = PPO(discount=discount, trace=trace, epochs=3)
     gradients = iterations * learner.epochs * learner.minibatches
     learner = dataclasses.replace(
         learner,
