@@ -128,7 +128,8 @@ def prefrontal(
     The width and the discount are those of Wang and others (2018), who train by A2C. With their weights of 0.05 for the
     value and the entropy, and with as many lanes, that learns the two-step task too, in about four times as many
     episodes. λ is 0 if nothing is said: where no action changes what later ones can earn, longer returns add noise
-    alone, and so does a discount above 0. The learning rate falls to nothing, and so does the reward for entropy, which begins at `entropy`.
+    alone, and so does a discount above 0. The learning rate falls to nothing, and so does the reward for entropy, which
+    begins at `entropy`.
     """
     import optax
 
