@@ -97,6 +97,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "Progressive": PROGRESSIVE,
     "PuddleMaps": SPATIAL,
     "FriendsAndEnemies": GROUNDING,
+    "friends-textvin": GROUNDING + DQN + SCORES,
     "Grounded": SPATIAL,
     "MiniLM": ("wang2020minilm", "reimers2019"),
     "Attentive": ("vaswani2017",),

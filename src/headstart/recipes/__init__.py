@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headstart.errors import UsageError, unknown
-from headstart.recipes import boardgames, classic_control, experience, goals
+from headstart.recipes import boardgames, classic_control, experience, goals, instructions
 from headstart.recipes.classic_control import PUBLISHED
 from headstart.recipes.recipe import Recipe
 from headstart.recipes.transferred import begun, transferred
@@ -47,6 +47,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
     "harlow-prefrontal": experience.harlow_prefrontal,
+    "friends-textvin": instructions.friends_textvin,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

@@ -31,18 +31,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Int
 
 from headstart.configuration import configuration
-from headstart.core.collect import begin, collect
-from headstart.core.network import AbstractNetwork, Memory
+from headstart.core.network import AbstractNetwork
 from headstart.core.process import Online, train_at_once
-from headstart.core.types import Choice, Key, Percept
-from headstart.experience.actor_mimic import ActorMimic
+from headstart.core.types import Key
 from headstart.instructions.encoders import BagOfWords
+from headstart.instructions.grounding import PLACES, earned
 from headstart.instructions.text_vin import TextVIN
 from headstart.progress import AbstractObserver
-from headstart.scratch.dqn import DQN
+from headstart.recipes.instructions import grounding
 from headstart.studies.book import Book, Scores
 from headstart.studies.pupils import gone_on, taught
 from headstart.studies.study import (
@@ -68,7 +67,7 @@ CLAIM = (
 PAPER = Paper("narasimhan2018grounding", ("section 6",))
 
 SEEDS, QUICK_SEEDS = 5, 3
-LANES, LENGTH = 32, 8
+LANES = 32
 SOURCE, TARGET, STAGES = 600, 120, 4  # iterations of so many lanes and steps; parts of the time in the target
 JUDGED = 1_000  # games that judge
 HIDDEN = 0.5
@@ -78,13 +77,7 @@ JUMP, SHARE, AVERAGE, LEARNED, FAILED = 0.25 * RANGE, 0.4, 0.1 * RANGE, 0.8, 0.1
 
 TEXT, FLAT, NUMBERS, MIMIC = "text-VIN", "text-DQN", "numbers alone", "Actor-Mimic"
 BABBLE, SCRATCH = "words that mean nothing", "nothing learned before"
-SIDES = {
-    "source": FriendsAndEnemies("source"),
-    "target": FriendsAndEnemies("target"),
-    "target, new sentences": FriendsAndEnemies("target", "held-out"),
-    "target, no words": FriendsAndEnemies("target", "nothing"),
-    "target, words of another thing": FriendsAndEnemies("target", "permuted"),
-}
+SIDES = {place: FriendsAndEnemies(*of) for place, of in PLACES.items()}
 
 
 class Babble(FriendsAndEnemies):
@@ -130,9 +123,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     for name, pupil in every.items():
         if name == MIMIC:
             continue  # learns of whom it mimics, as soon as that one has learned
-        steps = pupil.iterations * LANES * LENGTH
+        process = _learning(pupil.network, pupil.source, pupil.iterations)
+        steps = pupil.iterations * LANES * process.length
         observer.say(f"{name}: {steps:,} steps in the source, from each of {seeds} seeds ...")
-        process = learning(pupil.network, pupil.source, pupil.iterations)
         about = (name, seeds, SOURCE, TARGET, STAGES, JUDGED, configuration(process), repr(pupil.target))
         scores |= book(name.replace(" ", "-"), about, partial(learn, name, every, seeds))
     arms = arms_of(scores)
@@ -140,27 +133,8 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     return conclude("language_transfer", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
-def learning(
-    network: Callable[[Key], AbstractNetwork],
-    world: FriendsAndEnemies,
-    iterations: int,
-    *,
-    epsilon: float = 1.0,
-    teacher: AbstractNetwork | None = None,
-) -> Online:
-    """DQN with the paper's discount, or Actor-Mimic of a teacher, with the same settings."""
-    steps = iterations * LANES * LENGTH
-    settings: dict[str, Any] = {
-        "discount": 0.8,
-        "capacity": 100_000,
-        "updates": 16,
-        "warmup": min(4_000, steps // 4),
-        "epsilon": (epsilon, 0.05),
-        "explore": steps // 3,
-        "period": 200,
-    }
-    learner = DQN(**settings) if teacher is None else ActorMimic(**settings, teacher=teacher)
-    return Online(world, network, learner, LANES, LENGTH)
+def _learning(*given: Any, **more: Any) -> Online:
+    return grounding(*given, **more, lanes=LANES)
 
 
 def learn(name: str, every: Mapping[str, Pupil], seeds: int) -> Scores:
@@ -169,7 +143,7 @@ def learn(name: str, every: Mapping[str, Pupil], seeds: int) -> Scores:
 
     @eqx.filter_jit
     def mimicked(teacher: AbstractNetwork, key: Key) -> AbstractNetwork:
-        process = learning(mimic.network, mimic.source, mimic.iterations, teacher=teacher)
+        process = _learning(mimic.network, mimic.source, mimic.iterations, teacher=teacher)
         return train_at_once(process, mimic.iterations, key=key).learner.network
 
     def judge(network: AbstractNetwork, key: Key) -> dict[str, float]:
@@ -177,7 +151,7 @@ def learn(name: str, every: Mapping[str, Pupil], seeds: int) -> Scores:
         found = measured(name, pupil, network, judge_key)
         return found | measured(MIMIC, mimic, mimicked(network, mimic_key), judge_key) if name == NUMBERS else found
 
-    return taught(learning(pupil.network, pupil.source, pupil.iterations), pupil.iterations, seeds, judge)
+    return taught(_learning(pupil.network, pupil.source, pupil.iterations), pupil.iterations, seeds, judge)
 
 
 def measured(name: str, pupil: Pupil, network: AbstractNetwork, key: Key) -> dict[str, float]:
@@ -186,28 +160,13 @@ def measured(name: str, pupil: Pupil, network: AbstractNetwork, key: Key) -> dic
     worlds = {"source": pupil.source, "target": pupil.target}
     if name == TEXT:
         worlds = SIDES
-    found = {f"{name}: {side}": earned(world, network, judge_key) for side, world in worlds.items()}
-    on = learning(pupil.network, pupil.target, TARGET, epsilon=0.2)
-    after = [earned(pupil.target, each, judge_key) for each in gone_on(on, network, TARGET, STAGES, key=learn_key)]
+    found = {f"{name}: {side}": earned(world, network, JUDGED, key=judge_key) for side, world in worlds.items()}
+    on = _learning(pupil.network, pupil.target, TARGET, epsilon=0.2)
+    after = [
+        earned(pupil.target, each, JUDGED, key=judge_key)
+        for each in gone_on(on, network, TARGET, STAGES, key=learn_key)
+    ]
     return found | {f"{name}: target, on average": float(np.mean([found[f"{name}: target"], *after]))}
-
-
-def earned(world: FriendsAndEnemies, network: AbstractNetwork, key: Key) -> float:
-    """The mean return of a game, without exploration."""
-    return float(_earned(world, network, key))
-
-
-@eqx.filter_jit
-def _earned(world: FriendsAndEnemies, network: AbstractNetwork, key: Key) -> Float[Array, ""]:
-    def act(percept: Percept, memory: Memory, *, key: Key) -> tuple[Choice, Memory]:
-        output, memory = network(percept, memory)
-        return Choice(jnp.argmax(output.policy)), memory
-
-    begin_key, act_key = jax.random.split(key)
-    lanes = begin(world, network, JUDGED, key=begin_key)
-    _, rollout = collect(world, network, act, lanes, world.limit, key=act_key)
-    counts = jnp.cumsum(rollout.last, axis=0) - rollout.last == 0
-    return jnp.mean(jnp.sum(rollout.reward * counts, axis=0))
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:
