@@ -134,3 +134,17 @@ def test_a_source_that_falsifies_log_probabilities_is_refused(changed):
 
     with pytest.raises(UsageError, match=rf"changes the {changed}.*off-policy"):
         PPO(source=Chain((Relabel(),)))
+
+
+def test_fewer_lanes_than_minibatches_are_refused_where_memory_is_kept():
+    trials = Trials(Secret(), 2)
+    few = Online(trials, partial(RecurrentActorCritic, trials, width=8), PPO(minibatches=4), lanes=3, length=4)
+    with pytest.raises(UsageError, match="3 segments make no 4 minibatches"):
+        jax.eval_shape(lambda key: few.step(few.init(key=key), key=key)[1], jax.random.key(0))
+
+
+def test_it_is_said_of_a_network_without_a_memory_what_it_cannot_do_in_trials():
+    trials = Trials(Secret(), 2)
+    forgetful = Online(trials, partial(ActorCritic, trials, width=8), PPO())
+    with pytest.warns(UserWarning, match="ActorCritic remembers nothing, so that in the last of 2 episodes"):
+        forgetful.outline(key=jax.random.key(0))

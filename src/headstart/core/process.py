@@ -8,6 +8,7 @@ draws what it would have drawn.
 from __future__ import annotations
 
 import abc
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from headstart.core.network import AbstractNetwork
 from headstart.core.scan import scan
 from headstart.core.types import Key, Metrics, Rollout
 from headstart.core.world import AbstractWorld
+from headstart.core.wrappers import Trials
 
 __all__ = ["AbstractProcess", "Online", "OnlineState", "ProcessState", "Tally", "train", "train_at_once"]
 
@@ -96,6 +98,8 @@ class Online(AbstractProcess):
     - `network`: a function from a key to a fresh network.
     - `learner`: who learns.
     - `lanes`, `length`: how many copies of the world run side by side, and for how many steps between updates.
+
+    **Warns:** where a network that remembers nothing is to learn in `Trials`.
     """
 
     world: AbstractWorld
@@ -108,6 +112,12 @@ class Online(AbstractProcess):
         network_key, learner_key, lanes_key = jax.random.split(key, 3)
         world = self.learner.source.stage(self.world)
         network = self.network(network_key)
+        if isinstance(self.world, Trials) and self.world.episodes > 1 and not jax.tree.leaves(network.initial()):
+            warnings.warn(
+                f"{type(network).__name__} remembers nothing, so that in the last of {self.world.episodes} episodes of "
+                "a task it will be no better than in the first; give it a network with a memory",
+                stacklevel=2,
+            )
         return OnlineState(
             learner=self.learner.init(network, example(world, network, key=lanes_key), key=learner_key),
             lanes=begin(world, network, self.lanes, key=lanes_key),

@@ -31,6 +31,7 @@ from headstart.core.optimise import clipped_adam
 from headstart.core.scan import scan
 from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Key, Metrics, Number, Output, Step
+from headstart.errors import UsageError
 
 __all__ = ["PPO"]
 
@@ -42,6 +43,8 @@ class PPO(AbstractOnPolicy):
 
     - `epochs`, `minibatches`: passes over a rollout, and gradient steps in each.
     - `reach`: ε, how far a probability may move before its gain counts no more.
+
+    **Raises:** `UsageError` for more minibatches than segments: as many as lanes where the network remembers.
     """
 
     name: ClassVar[str] = "ppo"
@@ -67,6 +70,10 @@ class PPO(AbstractOnPolicy):
             return self.gradient_step(state, jax.tree.map(lambda leaf: leaf[:, chosen], batch), key=key)
 
         count = batch.reward.shape[1]
+        if count < self.minibatches:
+            raise UsageError(
+                f"{count} segments make no {self.minibatches} minibatches; ask for more lanes, or for fewer minibatches"
+            )
         order_key, loss_key = jax.random.split(key)
         shuffle = lambda key: shuffled(count, key=key)[: count // self.minibatches * self.minibatches]
         order = jax.vmap(shuffle)(jax.random.split(order_key, self.epochs))
