@@ -23,6 +23,8 @@ from headstart.worlds.puddles import PuddleMaps
 from headstart.worlds.push import Push
 from headstart.worlds.rings import Ring
 from headstart.worlds.tabular import TabularMDP, TwoStep
+from headstart.worlds.xland.rulesets import SMALL, generate
+from headstart.worlds.xland.world import XLand
 
 
 def classics(*names):
@@ -63,6 +65,8 @@ WORLDS = {
     "tabular-mdp": TabularMDP,
     "tabular-mdp-trials": lambda: Trials(TabularMDP(), 10),
     "two-step": TwoStep,
+    "xland": lambda: XLand(generate(20, SMALL), rooms="R2", size=7, steps=20),
+    "xland-trials": lambda: Trials(XLand(generate(20), size=5, view=3, steps=10), 2),
     "ring": lambda: TimeLimit(Ring(), 8),
     "whole": lambda: Whole(CartPole(), 8),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},

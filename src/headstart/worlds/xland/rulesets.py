@@ -20,7 +20,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 
 import equinox as eqx
@@ -28,24 +27,20 @@ import jax
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from headstart.errors import UsageError, require
+from headstart.errors import UsageError
+from headstart.worlds.xland.tiles import ABOUT_TWO, COLOURS, GOAL_KINDS, GOALS, OBJECTS, RULE_KINDS, SHAPES
 
-__all__ = ["GOALS", "HIGH", "MEDIUM", "SMALL", "TRIVIAL", "Family", "Ruleset", "check_apart", "generate", "split"]
-
-ABOUT_ONE = ("hold", "near", "near_up", "near_right", "near_down", "near_left")
-ABOUT_TWO = ("tiles_near", "tiles_near_up", "tiles_near_right", "tiles_near_down", "tiles_near_left")
-
-GOALS = (*ABOUT_ONE, *ABOUT_TWO)
-"""Kinds of goals, and of rules: the agent holds a tile, or is next to one, on any side or with the tile on that side of
-it; or two tiles are next to each other, the second one on that side of the first."""
+__all__ = ["HIGH", "MEDIUM", "SMALL", "TRIVIAL", "Family", "Ruleset", "check_apart", "generate", "split"]
 
 GOAL_SIZE, RULE_SIZE = 5, 7  # numbers in an encoding
 ATTEMPTS = 100  # to find a ruleset that is none of those found before
 
-_SHAPES = ("BALL", "SQUARE", "PYRAMID", "KEY", "STAR", "HEX")
-_COLOURS = ("RED", "GREEN", "BLUE", "PURPLE", "YELLOW", "GREY", "WHITE", "BROWN", "PINK", "ORANGE")
-
 Tile = tuple[int, int]  # what it is, and its colour
+
+_PAINTED = tuple(number for number, colour in enumerate(COLOURS) if colour not in ("none", "black"))
+PICKABLE: tuple[Tile, ...] = tuple(product(map(SHAPES.index, OBJECTS), _PAINTED))
+NEAR: tuple[Tile, ...] = (*PICKABLE, *product([SHAPES.index("goal")], _PAINTED))
+FLOOR: Tile = (SHAPES.index("floor"), COLOURS.index("black"))
 
 
 class Ruleset(eqx.Module):
@@ -54,9 +49,9 @@ class Ruleset(eqx.Module):
     Rows of zeros in `rules` and `tiles` are padding.
     """
 
-    goal: UInt8[Array, "*rulesets 5"]
-    rules: UInt8[Array, "*rulesets rules 7"]
-    tiles: UInt8[Array, "*rulesets tiles 2"]
+    goal: UInt8[Array | np.ndarray, "*rulesets 5"]
+    rules: UInt8[Array | np.ndarray, "*rulesets rules 7"]
+    tiles: UInt8[Array | np.ndarray, "*rulesets tiles 2"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,7 @@ HIGH = Family(depth=3, prune=0.1, distractor_rules=4, distractors=1)
 def generate(count: int, family: Family = TRIVIAL, *, seed: int = 0) -> Ruleset:
     """`count` rulesets of a family, no two of them the same, with leaves `[count, ...]`.
 
-    **Raises:** `UsageError` for less than one, or where a family has not so many; `MissingExtra` without `xminigrid`.
+    **Raises:** `UsageError` for less than one, or where a family has not so many.
     """
     if count < 1:
         raise UsageError(f"{count} rulesets are none; ask for 1 or more")
@@ -158,18 +153,27 @@ def _rows(rulesets: Ruleset) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     return zip(np.asarray(rulesets.goal), np.asarray(rulesets.rules), strict=True)
 
 
-def _key(row: tuple[np.ndarray, np.ndarray]) -> bytes:
+def _key(row: tuple[np.ndarray, np.ndarray]) -> tuple:
     """A goal and its rules, in whatever order these are and however they are padded."""
     goal, rules = row
-    return goal.tobytes() + b"".join(sorted(rule.tobytes() for rule in rules if rule.any()))
+    asked = _told_one_way(goal, GOAL_KINDS)
+    return asked, tuple(sorted(_told_one_way(rule, RULE_KINDS) for rule in rules if rule.any()))
+
+
+def _told_one_way(encoding: np.ndarray, kinds: dict[str, int]) -> tuple[int, ...]:
+    """The encoding that says the same in one way: that a is below b, it is of b above a; near each other, both are."""
+    kind, first, second, rest = int(encoding[0]), tuple(encoding[1:3]), tuple(encoding[3:5]), tuple(encoding[5:])
+    other = {kinds["tiles_near_down"]: kinds["tiles_near_up"], kinds["tiles_near_left"]: kinds["tiles_near_right"]}
+    if kind in other or (kind == kinds["tiles_near"] and second < first):
+        kind, first, second = other.get(kind, kind), second, first
+    return tuple(map(int, (kind, *first, *second, *rest)))
 
 
 def _draw(family: Family, chance: random.Random) -> tuple[list[int], list[list[int]], list[Tile]]:
     """A goal, its rules and the tiles that lie about."""
-    vocabulary = _vocabulary()
     kind = chance.choice(family.goals)
-    needed = _tiles(kind, set(), chance, vocabulary, goal=True)
-    goal = _encoded(vocabulary.goals[kind], needed, GOAL_SIZE)
+    needed = _tiles(kind, set(), chance, goal=True)
+    goal = _encoded(GOAL_KINDS[kind], needed, GOAL_SIZE)
     used, rules, lying = set(needed), list[list[int]](), list[Tile]()
     for _ in range(chance.randint(0, family.depth)):
         below = list[Tile]()
@@ -178,35 +182,38 @@ def _draw(family: Family, chance: random.Random) -> tuple[list[int], list[list[i
                 lying.append(product_)
                 continue
             kind = chance.choice(GOALS)
-            parts = _tiles(kind, used, chance, vocabulary)
+            parts = _tiles(kind, used, chance)
             used |= set(parts)
-            rules.append(_encoded(vocabulary.rules[kind], (*parts, product_), RULE_SIZE))
+            rules.append(_encoded(RULE_KINDS[kind], (*parts, product_), RULE_SIZE))
             below.extend(parts)
         needed = below
     lying.extend(needed)
-    spare = [tile for tile in vocabulary.near if tile not in used]
+    spare = [tile for tile in NEAR if tile not in used]
     lying.extend(chance.choices(spare, k=family.distractors))
     for _ in range(chance.randint(0, family.distractor_rules)):
-        result = chance.choice([tile for tile in (*vocabulary.pickable, vocabulary.floor) if tile not in used])
+        result = chance.choice([tile for tile in (*PICKABLE, FLOOR) if tile not in used])
         kind = chance.choice(GOALS)
-        parts = _tiles(kind, set(), chance, vocabulary)
-        rules.append(_encoded(vocabulary.rules[kind], (*parts, result), RULE_SIZE))
+        parts = _tiles(kind, set(), chance)
+        rules.append(_encoded(RULE_KINDS[kind], (*parts, result), RULE_SIZE))
         lying.extend(parts)
     return goal, rules, lying
 
 
-def _tiles(
-    kind: str, used: set[Tile], chance: random.Random, vocabulary: Vocabulary, *, goal: bool = False
-) -> list[Tile]:
+def _tiles(kind: str, used: set[Tile], chance: random.Random, *, goal: bool = False) -> list[Tile]:
     """The tiles that a goal or a rule of this kind is about, none of them used.
 
     Only a tile of the kind GOAL cannot be picked up. So it is never to be held, and at most one of two that are to be
     next to each other; and whoever is next to it can do so only where it lies, so that no rule makes use of it alone.
     """
-    allowed = lambda tiles: [tile for tile in tiles if tile not in used]
+
+    def one(tiles: tuple[Tile, ...]) -> Tile:
+        if unused := [tile for tile in tiles if tile not in used]:
+            return chance.choice(unused)
+        raise UsageError(f"the rules of a ruleset use up all {len(NEAR)} tiles; give its family less depth")
+
     if kind in ABOUT_TWO:
-        return [chance.choice(allowed(vocabulary.near)), chance.choice(allowed(vocabulary.pickable))]
-    return [chance.choice(allowed(vocabulary.near if goal and kind != "hold" else vocabulary.pickable))]
+        return [one(NEAR), one(PICKABLE)]
+    return [one(NEAR if goal and kind != "hold" else PICKABLE)]
 
 
 def _encoded(number: int, tiles: Iterable[Tile], size: int) -> list[int]:
@@ -220,39 +227,3 @@ def _padded(rows: tuple[list, ...], size: int) -> np.ndarray:
         if row:
             padded[number, : len(row)] = row
     return padded
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The numbers by which `xminigrid` knows goals, rules and tiles."""
-
-    goals: dict[str, int]
-    rules: dict[str, int]
-    pickable: tuple[Tile, ...]
-    near: tuple[Tile, ...]
-    floor: Tile
-
-
-@cache
-def _vocabulary() -> Vocabulary:
-    constants = require("xminigrid.core.constants", "grid")
-    goals, rules = require("xminigrid.core.goals", "grid"), require("xminigrid.core.rules", "grid")
-    number = lambda name, of: int(getattr(of, name))
-    colours = [number(name, constants.Colors) for name in _COLOURS]
-    tiles = lambda shapes: tuple(product((number(name, constants.Tiles) for name in shapes), colours))
-    nothing = np.zeros(2, np.uint8)
-
-    def code(module: object, kind: str, end: str) -> int:
-        """What a goal or a rule says of its own kind, the first number of its encoding."""
-        name = "".join(part.title() for part in kind.replace("tiles", "tile").split("_"))
-        made = getattr(module, f"{name if kind in ABOUT_TWO else f'Agent{name}'}{end}")
-        parts = {"tile_a": nothing, "tile_b": nothing} if kind in ABOUT_TWO else {"tile": nothing}
-        return int(made(**parts, **({"prod_tile": nothing} if end == "Rule" else {})).encode()[0])
-
-    return Vocabulary(
-        goals={kind: code(goals, kind, "Goal") for kind in GOALS},
-        rules={kind: code(rules, kind, "Rule") for kind in GOALS},
-        pickable=tiles(_SHAPES),
-        near=tiles((*_SHAPES, "GOAL")),
-        floor=(number("FLOOR", constants.Tiles), number("BLACK", constants.Colors)),
-    )
