@@ -14,18 +14,14 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.worlds.xland.rooms import ROOMS, plan
 from headstart.worlds.xland.rulesets import Ruleset
-from headstart.worlds.xland.tiles import COLOURS, GOAL_KINDS, RULE_KINDS, SHAPES, codes, tile
+from headstart.worlds.xland.tiles import COLOURS, GOAL_KINDS, RULE_KINDS, SHAPES, code, codes, tile
 from headstart.worlds.xland.world import FORWARD, LEFT, PICK, PUT, RIGHT, Scene, XLand, places
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 RECORDED = np.load(Path(__file__).parent / "xland_recorded.npz", allow_pickle=False)
 CASES = sorted({name.partition(" ")[0] for name in RECORDED})
 BALL, KEY, STAR = (SHAPES.index("ball"), 1), (SHAPES.index("key"), 2), (SHAPES.index("star"), 3)
-NUMBER = {
-    each: SHAPES.index(shape) * len(COLOURS) + colour
-    for each in (BALL, KEY, STAR)
-    for shape, colour in [(SHAPES[each[0]], each[1])]
-}
+NUMBER = {each: code(*each) for each in (BALL, KEY, STAR)}
 
 
 @pytest.mark.parametrize("case", CASES)
