@@ -46,6 +46,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
     "harlow-prefrontal": experience.harlow_prefrontal,
+    "xland-rl2": experience.xland_rl2,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
 }

@@ -31,6 +31,7 @@ STUDIES: dict[str, str] = {
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
     "harlow": "headstart.studies.harlow",
     "structured_bandit": "headstart.studies.structured_bandit",
+    "xland": "headstart.studies.xland",
 }
 """The module of each study by its name on the command line."""
 

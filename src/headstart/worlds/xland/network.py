@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -24,11 +23,13 @@ from headstart.core.network import AbstractCell, AbstractNetwork, Memory
 from headstart.core.networks import CategoricalHead, Linear, orthogonal
 from headstart.core.types import Key, Output, Percept
 from headstart.core.wrappers import Trials
-from headstart.worlds.xland.world import XLand, kinds
+from headstart.errors import UsageError
+from headstart.worlds.xland.tiles import COLOURS, SHAPES
+from headstart.worlds.xland.world import SIDES, XLand
 
 __all__ = ["TileActorCritic"]
 
-FACES = 4
+SIZES = (len(SHAPES), len(COLOURS))
 
 
 class TileActorCritic(AbstractNetwork):
@@ -40,6 +41,8 @@ class TileActorCritic(AbstractNetwork):
     - `width`: of the cell, the layer before it, and the hidden layers of the heads.
     - `features`: of a tile.
     - `cell`: makes what remembers, as for `headstart.core.networks.RecurrentActorCritic`.
+
+    **Raises:** `UsageError` for trials of another world.
     """
 
     tile: Linear
@@ -48,7 +51,6 @@ class TileActorCritic(AbstractNetwork):
     actor: tuple[Linear, Linear]
     critic: tuple[Linear, Linear]
     head: CategoricalHead
-    sizes: tuple[int, int] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -59,12 +61,15 @@ class TileActorCritic(AbstractNetwork):
         features: int = 32,
         cell: Callable[..., AbstractCell] = GRU,
     ):
-        assert isinstance(world.world, XLand)
+        if not isinstance(world.world, XLand):
+            raise UsageError(
+                f"TileActorCritic sees tiles, and trials of {type(world.world).__name__} show none; give it Trials of "
+                "an XLand, or take RecurrentActorCritic"
+            )
         tile_key, embed_key, cell_key, *head_keys = jax.random.split(key, 7)
-        self.sizes = kinds()
         actions = world.actions.count
-        self.tile = Linear.drawn(sum(self.sizes), features, key=tile_key)
-        heard = world.world.view**2 * features + FACES + actions + 3
+        self.tile = Linear.drawn(sum(SIZES), features, key=tile_key)
+        heard = world.world.view**2 * features + SIDES + actions + 3
         self.embed = Linear.drawn(heard, width, key=embed_key)
         self.cell = cell(width, width, key=cell_key)
         self.actor = (orthogonal(width, width, 2**0.5, head_keys[0]), orthogonal(width, actions, 0.01, head_keys[1]))
@@ -85,11 +90,11 @@ class TileActorCritic(AbstractNetwork):
 
     def _hear(self, percept: Percept) -> Float[Array, "width"]:
         view, begins = percept.observation.observation, percept.observation.begins
-        shapes, colours = (jax.nn.one_hot(view.tiles[..., part], size) for part, size in enumerate(self.sizes))
+        shapes, colours = (jax.nn.one_hot(view.tiles[..., part], size) for part, size in enumerate(SIZES))
         tiles = jax.nn.relu(self.tile(jnp.concatenate([shapes, colours], axis=-1)))
         did = jnp.where(percept.first, 0.0, jax.nn.one_hot(percept.action, self.head.size))
         told = jnp.stack([begins, percept.reward, percept.discount])
-        heard = [tiles.ravel(), jax.nn.one_hot(view.direction, FACES), did, told]
+        heard = [tiles.ravel(), jax.nn.one_hot(view.direction, SIDES), did, told]
         return jax.nn.relu(self.embed(jnp.concatenate(heard)))
 
     def _judge(self, said: Float[Array, "width"], percept: Percept) -> Output:

@@ -205,15 +205,15 @@ def _tiles(kind: str, used: set[Tile], chance: random.Random, *, goal: bool = Fa
     Only a tile of the kind GOAL cannot be picked up. So it is never to be held, and at most one of two that are to be
     next to each other; and whoever is next to it can do so only where it lies, so that no rule makes use of it alone.
     """
-
-    def one(tiles: tuple[Tile, ...]) -> Tile:
-        if unused := [tile for tile in tiles if tile not in used]:
-            return chance.choice(unused)
-        raise UsageError(f"the rules of a ruleset use up all {len(NEAR)} tiles; give its family less depth")
-
     if kind in ABOUT_TWO:
-        return [one(NEAR), one(PICKABLE)]
-    return [one(NEAR if goal and kind != "hold" else PICKABLE)]
+        return [_unused(NEAR, used, chance), _unused(PICKABLE, used, chance)]
+    return [_unused(NEAR if goal and kind != "hold" else PICKABLE, used, chance)]
+
+
+def _unused(tiles: tuple[Tile, ...], used: set[Tile], chance: random.Random) -> Tile:
+    if left := [tile for tile in tiles if tile not in used]:
+        return chance.choice(left)
+    raise UsageError(f"the rules of a ruleset use up all {len(NEAR)} tiles; give its family less depth")
 
 
 def _encoded(number: int, tiles: Iterable[Tile], size: int) -> list[int]:
