@@ -66,7 +66,7 @@ WORLDS = {
     "tabular-mdp-trials": lambda: Trials(TabularMDP(), 10),
     "two-step": TwoStep,
     "xland": lambda: XLand(generate(20, SMALL), rooms="R2", size=7, steps=20),
-    "xland-trials": lambda: Trials(XLand(generate(20), size=5, view=3, steps=10), 2),
+    "xland-trials": lambda: Trials(XLand(generate(20), size=6, view=3, steps=10), 2),
     "ring": lambda: TimeLimit(Ring(), 8),
     "whole": lambda: Whole(CartPole(), 8),
     **{probe.__name__.lower(): probe for probe in (Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word)},

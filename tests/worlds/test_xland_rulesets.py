@@ -70,7 +70,7 @@ def test_no_two_are_alike_and_a_seed_says_which():
 
 
 def test_depth_and_pruning_are_as_asked_for():
-    never = generate(200, Family(goals=("hold",), depth=1, prune=1.0, distractors=0))
+    never = generate(50, Family(goals=("hold",), depth=1, prune=1.0, distractors=0))
     assert never.rules.shape[1] == 0
     always = generate(200, Family(goals=("hold",), depth=1, distractors=0))
     share = np.mean(always.rules.any(axis=(1, 2)))

@@ -26,7 +26,7 @@ from headstart.worlds.xland.world import XLand
 __all__ = ["HOLD_OR_NEAR", "benchmark", "evaluate", "score", "trials_apart"]
 
 HOLD_OR_NEAR = Family(goals=("hold", "near"))
-"""To hold a tile or to be next to one, of four that lie about: of the trivial benchmark, what one agent can do alone."""
+"""To hold a tile or to be next to one, of four that lie about: the trivial benchmark without sides and pairs."""
 
 PERCENTILE = 20
 

@@ -56,8 +56,8 @@ from headstart.studies.study import (
 __all__ = ["CLAIM", "PAPER", "run"]
 
 CLAIM = (
-    "A recurrent network that was trained in many rulesets of XLand-MiniGrid earns more in the fifth episode of one that "
-    "it never met than in the first, and by its memory alone."
+    "A recurrent network that was trained in many rulesets of XLand-MiniGrid earns more in the fifth episode of one "
+    "that it never met than in the first, and by its memory alone."
 )
 PAPER = Paper("nikulin2024xland", ("the evaluation by consecutive episodes of one ruleset",))
 

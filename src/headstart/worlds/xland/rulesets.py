@@ -33,7 +33,7 @@ from headstart.worlds.xland.tiles import ABOUT_TWO, COLOURS, GOAL_KINDS, GOALS, 
 __all__ = ["HIGH", "MEDIUM", "SMALL", "TRIVIAL", "Family", "Ruleset", "check_apart", "generate", "split"]
 
 GOAL_SIZE, RULE_SIZE = 5, 7  # numbers in an encoding
-ATTEMPTS = 100  # to find a ruleset that is none of those found before
+ATTEMPTS = 1_000  # to find a ruleset that is none of those found before
 
 Tile = tuple[int, int]  # what it is, and its colour
 
@@ -103,7 +103,7 @@ def generate(count: int, family: Family = TRIVIAL, *, seed: int = 0) -> Ruleset:
         failed = failed + 1 if name in found else 0
         if failed > ATTEMPTS:
             raise UsageError(
-                f"no ruleset besides {len(found)} was found in {ATTEMPTS} draws, where {count} were asked for; widen "
+                f"no ruleset besides {len(found)} was found in {ATTEMPTS:,} draws, where {count} were asked for; widen "
                 "the family, or ask for fewer"
             )
         found[name] = (goal, rules, tiles)

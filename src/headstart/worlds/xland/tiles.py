@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from jaxtyping import Array, Int, UInt8
+from jaxtyping import Array, UInt8
 
 __all__ = ["ABOUT_ONE", "ABOUT_TWO", "COLOURS", "GOALS", "GOAL_KINDS", "OBJECTS", "RULE_KINDS", "SHAPES"]
 __all__ += ["code", "codes", "tile"]
@@ -47,6 +47,6 @@ def tile(shape: str, colour: str) -> int:
     return code(SHAPES.index(shape), COLOURS.index(colour))
 
 
-def codes(tiles: UInt8[Array, "*batch 2"]) -> Int[Array, "*batch"]:
+def codes(tiles: UInt8[Array, "*batch 2"]) -> UInt8[Array, "*batch"]:
     """`code` of tiles that are encoded as pairs."""
     return code(tiles[..., 0], tiles[..., 1])

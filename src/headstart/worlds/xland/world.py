@@ -94,11 +94,11 @@ class View(eqx.Module):
 class Scene(eqx.Module):
     """The grid as `tiles.code`s, row by row; the cell of the agent, where it faces and what it holds; steps taken."""
 
-    grid: UInt8[Array, "cells"]
-    cell: Int[Array, ""]
-    direction: Int[Array, ""]
-    hand: UInt8[Array, ""]
-    moment: Int[Array, ""]
+    grid: UInt8[Array, "*batch cells"]
+    cell: Int[Array, "*batch"]
+    direction: Int[Array, "*batch"]
+    hand: UInt8[Array, "*batch"]
+    moment: Int[Array, "*batch"]
 
 
 class Near(eqx.Module):
