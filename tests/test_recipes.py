@@ -146,8 +146,8 @@ def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     judged = {name for name in recipes.RECIPES.keys() - ROBOTS if recipes.find(name).evaluate}
     # What studies and `tests/goals` judge.
     goals = {"bitflipping-hindsight", "push-hindsight", "fourrooms-uvfa", "pointgather-goals"}
-    # What the studies `rl2`, `two_step`, `volatile_bandit` and `harlow` and `tests/experience` judge.
-    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal", "harlow-prefrontal"}
+    # What the studies `rl2`, `two_step`, `volatile_bandit`, `harlow` and `xland` and `tests/experience` judge.
+    trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal", "harlow-prefrontal", "xland-rl2"}
     # What the studies `maml` judges.
     gradients = {"navigation-maml", "direction-maml"}
     # What the study `language_transfer` judges.

@@ -21,6 +21,7 @@ HORDE = ("sutton2011", "maei2010gq", "maei2010greedy")
 GOALS = ("binz2017goal",)
 PERCEPTUAL = ("edwards2017cdpr", "oord2018")
 RL2 = ("duan2016", "wang2016")
+XLAND = ("nikulin2024xland", "ada2023")
 LSTM = ("hochreiter1997", "gers2000")
 TWO_STEP = ("daw2011", "wang2018")
 VOLATILE = ("behrens2007", "wang2018")
@@ -78,6 +79,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "harlow-prefrontal": LEARNING_SET + PPO + LSTM + SCORES,
     "harlow": LEARNING_SET + PPO + LSTM + SCORES,
     "structured_bandit": ("wang2016", *CLASSICAL, *PPO, *LSTM, *SCORES),
+    "xland-rl2": XLAND + RL2 + PPO + SCORES,
+    "xland": XLAND + RL2 + PPO + SCORES,
     "reading": ("kim2014", "humplik2019"),
     "newgame": UNIVERSAL + PPO + ALPHAZERO + ("kurenkov2018", "koyamada2023") + SCORES,
     "Hindsight": HINDSIGHT,
@@ -89,6 +92,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "InformativeBandit": ("wang2016",),
     "VolatileBandit": VOLATILE,
     "Harlow": LEARNING_SET,
+    "XLand": XLAND,
     "TabularMDP": (*RL2, "osband2013"),
     "TwoStep": TWO_STEP,
     "Ring": RING,
@@ -930,6 +934,26 @@ ENTRIES: dict[str, Entry] = {
             "title": "Actor-Mimic: Deep Multitask and Transfer Reinforcement Learning",
             "booktitle": "International Conference on Learning Representations",
             "year": "2016",
+        },
+    ),
+    "nikulin2024xland": (
+        "inproceedings",
+        {
+            "author": "Nikulin, Alexander and Kurenkov, Vladislav and Zisman, Ilya and Agarkov, Artem and Sinii, "
+            "Viacheslav and Kolesnikov, Sergey",
+            "title": "{XLand-MiniGrid}: Scalable Meta-Reinforcement Learning Environments in {JAX}",
+            "booktitle": "Advances in Neural Information Processing Systems, Datasets and Benchmarks Track",
+            "volume": "37",
+            "year": "2024",
+        },
+    ),
+    "ada2023": (
+        "inproceedings",
+        {
+            "author": "{Adaptive Agent Team} and Bauer, Jakob and Baumli, Kate and others",
+            "title": "Human-Timescale Adaptation in an Open-Ended Task Space",
+            "booktitle": "International Conference on Machine Learning",
+            "year": "2023",
         },
     ),
     "koyamada2023": (

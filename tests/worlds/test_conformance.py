@@ -24,6 +24,8 @@ from headstart.worlds.push import Push
 from headstart.worlds.rings import Ring
 from headstart.worlds.signposts import Signposts
 from headstart.worlds.tabular import TabularMDP, TwoStep
+from headstart.worlds.xland.rulesets import SMALL, generate
+from headstart.worlds.xland.world import XLand
 
 
 def classics(*names):
@@ -64,6 +66,8 @@ WORLDS = {
     "tabular-mdp": TabularMDP,
     "tabular-mdp-trials": lambda: Trials(TabularMDP(), 10),
     "two-step": TwoStep,
+    "xland": lambda: XLand(generate(20, SMALL), rooms="R2", size=7, steps=20),
+    "xland-trials": lambda: Trials(XLand(generate(20), size=6, view=3, steps=10), 2),
     "ring": lambda: TimeLimit(Ring(), 8),
     "signposts": lambda: Signposts(distractions=2, dead=1),
     "whole": lambda: Whole(CartPole(), 8),

@@ -11,18 +11,21 @@ from headstart.recipes.recipe import Recipe, online
 if TYPE_CHECKING:
     from headstart.core.process import Online
     from headstart.core.world import AbstractWorld
+    from headstart.core.wrappers import Trials
     from headstart.experience.maml import MAML
 
 __all__ = [
     "adapting",
     "bandit_rl2",
     "direction_maml",
+    "exploring",
     "harlow_prefrontal",
     "navigation_maml",
     "prefrontal",
     "trying",
     "twostep_prefrontal",
     "volatilebandit_prefrontal",
+    "xland_rl2",
 ]
 
 
@@ -75,6 +78,23 @@ def harlow_prefrontal(iterations: int = 400) -> Recipe:
     world = Harlow()
     recipe = online(prefrontal(world, world.moments, iterations, entropy=0.05), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate_harlow)
+
+
+def xland_rl2(iterations: int = 480) -> Recipe:
+    """A recurrent network that has played many rulesets of XLand-MiniGrid finds out what a new one asks.
+
+    RL² in the grids of Nikulin and others (2024): which of four things is to be held, or to be next to, it is not told,
+    and it is judged in five episodes of goals that were held out.
+    """
+    from headstart.evaluation import fingerprint
+    from headstart.experience.xland import benchmark, evaluate
+
+    training, held_out = benchmark()
+    recipe = online(exploring(training, iterations), iterations)
+    rulesets = {"rulesets": [fingerprint(part.world.rulesets) for part in (training, held_out)]}
+    return dataclasses.replace(
+        recipe, configuration=recipe.configuration | rulesets, evaluate=partial(evaluate, held_out=held_out)
+    )
 
 
 def navigation_maml(iterations: int = 100) -> Recipe:
@@ -170,6 +190,25 @@ def trying(
     learner = dataclasses.replace(learner, learning_rate=falling(1e-3), entropy_weight=falling(0.03))
     network = partial(TwinRecurrentActorCritic, world, width=width, cell=FastWeights)
     return Online(world, network, learner, lanes, length)
+
+
+def exploring(world: Trials, iterations: int, *, lanes: int = 256, length: int = 64, width: int = 64) -> Online:
+    """PPO and a gated recurrent unit that sees tiles, in trials of XLand-MiniGrid.
+
+    γ, λ, the learning rate and what is paid for entropy are those of XLand-MiniGrid's own baseline, but that the last
+    two fall to nothing. An update sees `length` steps of each lane, less than a trial: memory is kept from one to the
+    next, and gradients do not reach further back.
+    """
+    import optax
+
+    from headstart.core.process import Online
+    from headstart.scratch.ppo import PPO
+    from headstart.worlds.xland.network import TileActorCritic
+
+    learner = PPO(discount=0.99, trace=0.95, epochs=2)
+    falling = lambda start: optax.linear_schedule(start, 0.0, iterations * learner.epochs * learner.minibatches)
+    learner = dataclasses.replace(learner, learning_rate=falling(1e-3), entropy_weight=falling(0.01))
+    return Online(world, partial(TileActorCritic, world, width=width), learner, lanes, length)
 
 
 def _by_gradient(process: MAML, iterations: int) -> Recipe:

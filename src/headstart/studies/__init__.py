@@ -33,6 +33,7 @@ STUDIES: dict[str, str] = {
     "harlow": "headstart.studies.harlow",
     "structured_bandit": "headstart.studies.structured_bandit",
     "transfer": "headstart.studies.transfer",
+    "xland": "headstart.studies.xland",
 }
 """The module of each study by its name on the command line."""
 

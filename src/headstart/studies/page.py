@@ -17,12 +17,13 @@ __all__ = ["curves", "page"]
 
 Drawn = TypeVar("Drawn")
 
-POINT = re.compile(r"(?P<who>.+), (?P<count>[\d,]+) (?P<unit>games|steps|trials before)")
+POINT = re.compile(r"(?P<who>.+), (?P<count>[\d,]+) (?P<unit>games|steps|trials before|episodes before)")
 """How an arm is named that is one point of a curve."""
 AXES = {
     "games": "games played of this game",
     "steps": "steps in the world",
     "trials before": "trials with these objects before",
+    "episodes before": "episodes of this task before",
 }
 
 

@@ -30,6 +30,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,10 +92,16 @@ class Unrelated(Trials):
         step_key, task_key = jax.random.split(key)
         task, inner = state.inner
         after, outcome = super().step(Counted(inner, state.count), task, action, key=step_key)
-        another = after.count > state.count
+        # The end of the trial is left as it is: `collect` is to see the true successor.
+        another = (after.count > state.count) & ~outcome.last
         drawn = self.world.task(key=task_key)
-        task = jax.tree.map(lambda new, old: jnp.where(another, new, old), drawn, task)
-        return Counted((task, after.inner), after.count), outcome
+        inner, observation = self.world.reset(drawn, key=jax.random.fold_in(task_key, 1))
+        now = task, after.inner, outcome.observation.observation
+        task, inner, observation = jax.tree.map(
+            lambda new, old: jnp.where(another, new, old), (drawn, inner, observation), now
+        )
+        see = lambda outcome: outcome.observation.observation
+        return Counted((task, inner), after.count), eqx.tree_at(see, outcome, observation)
 
 
 @dataclass(frozen=True)

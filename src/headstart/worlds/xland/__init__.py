@@ -1,0 +1,1 @@
+"""XLand-MiniGrid: its worlds, rulesets made as its benchmarks are, a network that sees tiles, and its metric."""
