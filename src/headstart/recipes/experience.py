@@ -91,7 +91,7 @@ def xland_rl2(iterations: int = 480) -> Recipe:
 
     training, held_out = benchmark()
     recipe = online(exploring(training, iterations), iterations)
-    rulesets = {"rulesets": [fingerprint(part.world.rulesets) for part in (training, held_out)]}
+    rulesets = {"rulesets": [fingerprint(part.world) for part in (training, held_out)]}
     return dataclasses.replace(
         recipe, configuration=recipe.configuration | rulesets, evaluate=partial(evaluate, held_out=held_out)
     )

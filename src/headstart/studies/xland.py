@@ -76,7 +76,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     book = Book(directory / "measured", observer)
     seeds = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS)
     training, held_out = benchmark()
-    rulesets = fingerprint((training.world.rulesets, held_out.world.rulesets))
+    rulesets = fingerprint((training.world, held_out.world))
     scores: Scores = {}
     for name, process in pupils(training).items():
         steps = ITERATIONS * process.lanes * process.length

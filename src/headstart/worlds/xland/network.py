@@ -22,6 +22,7 @@ from headstart.core.cells import GRU
 from headstart.core.network import AbstractCell, AbstractNetwork, Memory
 from headstart.core.networks import CategoricalHead, Linear, orthogonal
 from headstart.core.types import Key, Output, Percept
+from headstart.core.world import Discrete
 from headstart.core.wrappers import Trials
 from headstart.errors import UsageError
 from headstart.worlds.xland.tiles import COLOURS, SHAPES
@@ -67,6 +68,7 @@ class TileActorCritic(AbstractNetwork):
                 "an XLand, or take RecurrentActorCritic"
             )
         tile_key, embed_key, cell_key, *head_keys = jax.random.split(key, 7)
+        assert isinstance(world.actions, Discrete)
         actions = world.actions.count
         self.tile = Linear.drawn(sum(SIZES), features, key=tile_key)
         heard = world.world.view**2 * features + SIDES + actions + 3
@@ -93,6 +95,8 @@ class TileActorCritic(AbstractNetwork):
         shapes, colours = (jax.nn.one_hot(view.tiles[..., part], size) for part, size in enumerate(SIZES))
         tiles = jax.nn.relu(self.tile(jnp.concatenate([shapes, colours], axis=-1)))
         did = jnp.where(percept.first, 0.0, jax.nn.one_hot(percept.action, self.head.size))
+        assert percept.reward is not None
+        assert percept.discount is not None
         told = jnp.stack([begins, percept.reward, percept.discount])
         heard = [tiles.ravel(), jax.nn.one_hot(view.direction, SIDES), did, told]
         return jax.nn.relu(self.embed(jnp.concatenate(heard)))

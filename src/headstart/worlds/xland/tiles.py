@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
 from jaxtyping import Array, UInt8
 
 __all__ = ["ABOUT_ONE", "ABOUT_TWO", "COLOURS", "GOALS", "GOAL_KINDS", "OBJECTS", "RULE_KINDS", "SHAPES"]
 __all__ += ["code", "codes", "tile"]
 
-Numbers = TypeVar("Numbers", int, Array)
-
-SHAPES = ("nothing", "floor", "wall", "ball", "square", "pyramid", "goal", "key")
+SHAPES: tuple[str, ...] = ("nothing", "floor", "wall", "ball", "square", "pyramid", "goal", "key")
 SHAPES += ("locked door", "closed door", "open door", "hexagon", "star")
 """What a tile may be, by number. Beyond the walls there is nothing, and nothing is in a hand that is empty."""
 
@@ -37,8 +35,8 @@ RULE_KINDS |= {kind: 4 + number for number, kind in enumerate((*ABOUT_TWO[1:], *
 """The first number of a rule's encoding."""
 
 
-def code(shape: Numbers, colour: Numbers) -> Numbers:
-    """A tile as one number below 156: two tiles are the same if theirs are."""
+def code(shape: Any, colour: Any) -> Any:
+    """A tile as one number below 156: two tiles are the same if theirs are. Numbers, or arrays of them."""
     return shape * len(COLOURS) + colour
 
 

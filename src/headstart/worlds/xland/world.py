@@ -74,7 +74,7 @@ class Form(eqx.Module):
             for kind, side in zip(kinds, (np.ones(SIDES, bool), *sides), strict=True):
                 found[numbers[kind]] = side
         held = np.arange(len(agent)) == numbers["hold"]
-        return Form(agent, tiles, held, agent.all(axis=1) | tiles.all(axis=1))
+        return Form(agent, tiles, held, np.asarray(agent.all(axis=1) | tiles.all(axis=1)))
 
 
 GOAL_FORM, RULE_FORM = Form.of(GOAL_KINDS), Form.of(RULE_KINDS)
