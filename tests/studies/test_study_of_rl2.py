@@ -118,8 +118,8 @@ def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(rl2, "TASKS", 8)
     monkeypatch.setattr(rl2, "WIDTH", 4)
     small = {
-        "10 pulls": Family(Bandit(2), 1, 3, 96, 8, 1.0, 1.5, 2.0),
-        "MDP": Family(TabularMDP(3, 2, 2), 2, 2, 64, 8, 4.0, 4.0, 6.0),
+        "10 pulls": Family(Bandit(2), 1, 3, 96, 8, 0.3, 1.0, 1.5, 2.0),
+        "MDP": Family(TabularMDP(3, 2, 2), 2, 2, 64, 8, 0.3, 4.0, 4.0, 6.0),
     }
     monkeypatch.setattr(rl2, "FAMILIES", small)
     monkeypatch.setattr(rl2, "CONTROLLED", ("10 pulls",))

@@ -169,13 +169,20 @@ def prefrontal(
 
 
 def trying(
-    world: AbstractWorld, length: int, iterations: int, *, unit: float, lanes: int = 1_024, width: int = 64
+    world: AbstractWorld,
+    length: int,
+    iterations: int,
+    *,
+    unit: float,
+    trace: float = 0.3,
+    lanes: int = 1_024,
+    width: int = 64,
 ) -> Online:
     """PPO and two memories, one for the value, in trials of `length` steps: one a lane for every update.
 
-    γ and λ are those of the paper's own code; its memory is a gated recurrent unit, which learns the same from some ten
-    times as many trials. The learning rate and what is paid for entropy fall to nothing. `unit` is about what a trial's
-    discounted return is.
+    γ and λ, which is `trace`, are those of the paper's own code; its memory is a gated recurrent unit, which learns the
+    same from some ten times as many trials. The learning rate and what is paid for entropy fall to nothing. `unit` is
+    about what a trial's discounted return is.
     """
     import optax
 
@@ -185,7 +192,7 @@ def trying(
     from headstart.memory.fast_weights import FastWeights
     from headstart.scratch.ppo import PPO
 
-    learner = PPO(RewardUnit(unit), discount=0.99, trace=0.3, minibatches=8)
+    learner = PPO(RewardUnit(unit), discount=0.99, trace=trace, minibatches=8)
     falling = lambda start: optax.linear_schedule(start, 0.0, iterations * learner.epochs * learner.minibatches)
     learner = dataclasses.replace(learner, learning_rate=falling(1e-3), entropy_weight=falling(0.03))
     network = partial(TwinRecurrentActorCritic, world, width=width, cell=FastWeights)
