@@ -48,7 +48,7 @@ def test_the_network_unrolls_to_what_it_says_step_by_step_and_hears_all_parts():
     steps = rollout(world, network, length=20)
     outputs = relive(network, steps)
     acted, _ = jax.vmap(jax.vmap(network))(steps.percept, steps.notes["memory"])
-    np.testing.assert_allclose(outputs.policy.logits, acted.policy.logits, atol=1e-5)
+    np.testing.assert_allclose(outputs.policy.log_probs, acted.policy.log_probs, atol=1e-5)
     np.testing.assert_allclose(outputs.value, acted.value, atol=1e-5)
     percept = jax.tree.map(lambda leaf: leaf[3, 0], steps.percept)
     said = lambda percept: np.asarray(network(percept, network.initial())[0].features)
