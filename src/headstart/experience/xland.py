@@ -38,7 +38,7 @@ def benchmark(
     share: float = 0.2,
     episodes: int = 5,
     size: int = 7,
-    steps: int = 30,
+    steps: int | None = 30,
     seed: int = 0,
 ) -> tuple[Trials, Trials]:
     """Trials to train in, and trials of other rulesets to be judged by.
