@@ -23,6 +23,7 @@ BENCHES: dict[str, str] = {
     "time-to-result": "from a cold process to a mean return of 475 on CartPole, against rejax",
     "self-play": "Gumbel AlphaZero self-play on connect four, against pgx with mctx",
     "maml": "MAML on a plane, meta-iterations per second, beside what was recorded of pytorch-maml-rl",
+    "xland": "RL² in XLand-MiniGrid, steps per second, beside what was recorded of its own baseline",
     "hindsight": "hindsight on a robot and on bits, throughput and time to success, against stable-baselines3",
 }
 
@@ -32,6 +33,7 @@ _MODULES = {
     "time-to-result": "time_to_result",
     "self-play": "self_play",
     "maml": "maml",
+    "xland": "xland",
     "hindsight": "hindsight",
 }
 
