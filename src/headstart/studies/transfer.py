@@ -87,10 +87,10 @@ PAPER = Paper("taylor2009transfer", ("metrics of transfer",))
 
 SEEDS, QUICK_SEEDS = 10, 3
 LANES, LENGTH = 64, 16
-PIECE = 10  # iterations from one point of a curve to the next
+PIECE = 5  # iterations from one point of a curve to the next
 POINTS = 20  # after the first, which is before anything is learned
 SOURCE_PIECES = 40
-WIDTH, LARGER = 16, 32
+WIDTH, LARGER = 64, 128
 PATHS = 1_024  # that a point is measured by
 FINAL = 3  # points that say where a curve arrives
 LEVEL = 0.8  # the threshold
@@ -157,9 +157,11 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
 def process(world: Signposts) -> Online:
     """PPO as everybody has it here; whoever begins brings a network.
 
-    With less reward for entropy it is soon sure of the wrong way for some signs, and never tries another.
+    With less reward for entropy, or with fewer units, it is soon sure of the wrong way for some signs, and never tries
+    another. From scratch in the source task, with keys that the study does not use, 64 units walk the whole path after
+    122,880 steps, of which 16 units walk 0.76 after 409,600. Nothing was chosen by how a target is learned.
     """
-    learner = PPO(discount=0.9, learning_rate=1e-2, entropy_weight=0.2)
+    learner = PPO(discount=0.9, learning_rate=3e-3, entropy_weight=0.2)
     return Online(world, partial(ActorCritic, world, width=WIDTH), learner, LANES, LENGTH)
 
 
