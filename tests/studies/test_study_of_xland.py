@@ -88,17 +88,17 @@ def test_in_unrelated_trials_what_lies_about_is_of_the_ruleset_that_holds(kind, 
     training, _ = benchmark(**SMALL)
     world = kind(training.world, 3)
     network = TileActorCritic(world, jax.random.key(0), width=4, features=2)
-    act = lambda percept, memory, *, key: (Choice(jnp.ones((), jnp.int32)), memory)  # it turns, and ends by time alone
+    turn = lambda percept, memory, *, key: (Choice(jnp.ones((), jnp.int32)), memory)  # it ends by time alone
+    step = eqx.filter_jit(lambda lanes, key: collect(world, network, turn, lanes, 1, key=key))
     lanes = begin(world, network, 8, key=jax.random.key(1))
     met, there = [], []
     for moment in range(15):
         state = lanes.state.inner
         task, scene = state if kind is Unrelated else (lanes.task, state)
-        ruleset = jax.tree.map(np.asarray, task.parameters)
-        codes = ruleset.tiles[..., 0] * 12 + ruleset.tiles[..., 1]
+        codes = np.asarray(task.parameters.tiles) @ np.array([12, 1])
         there.append(all(np.isin(row[row > 0], grid).all() for row, grid in zip(codes, scene.grid, strict=True)))
-        met.append(ruleset.goal)
-        lanes, steps = collect(world, network, act, lanes, 1, key=jax.random.key(2 + moment))
+        met.append(np.asarray(task.parameters.goal))
+        lanes, steps = step(lanes, jax.random.key(2 + moment))
         np.testing.assert_array_equal(np.asarray(steps.last)[0], moment == 14)
     assert all(there)
     by_lane = np.stack(met, axis=1)
