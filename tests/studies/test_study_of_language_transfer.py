@@ -104,6 +104,7 @@ class Placed(AbstractNetwork):
         return Output(self.weight @ percept.observation.place.astype(jnp.float32)), None
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     for name, small in {"SOURCE": 4, "TARGET": 4, "STAGES": 2, "LANES": 4, "JUDGED": 20}.items():
         monkeypatch.setattr(study, name, small)

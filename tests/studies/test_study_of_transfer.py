@@ -167,6 +167,7 @@ def test_who_does_not_know_the_way_walks_as_far_as_chance_has_it():
     assert found.mean() == pytest.approx((1 / 3 + 1 / 9) / 2, abs=0.06)
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     small = {"LANES": 2, "LENGTH": 2, "PIECE": 1, "POINTS": 3, "SOURCE_PIECES": 1, "WIDTH": 4, "LARGER": 5, "PATHS": 8}
     for name, value in small.items():
