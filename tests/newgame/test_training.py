@@ -1,6 +1,7 @@
 """Practice: an iteration teaches playing, reading and remembering, and what was read and seen is soon believed."""
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from headstart.core.types import Percept, Step, Task
+from headstart.core.collect import begin, collect
+from headstart.core.types import Choice, Percept, Step, Task
 from headstart.imagination.foresight import Foresight
 from headstart.newgame.agent import UniversalAgent
 from headstart.newgame.training import Practice, Training, _as_played, process
@@ -16,7 +18,7 @@ from headstart.scratch.ppo import PPO
 from headstart.worlds.boardgames.facts import FACTS
 from headstart.worlds.boardgames.family import world_of
 from headstart.worlds.boardgames.rules import CLASSICS
-from headstart.worlds.boardgames.trials import Sight, no_ending
+from headstart.worlds.boardgames.trials import GameTrials, Sight, no_ending
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 
@@ -167,3 +169,44 @@ def test_games_are_played_and_counted(practised):
     # A game of three by three is 5 to 9 moves long, so that in ten moves one or two end.
     assert np.all((metrics["game/count"] >= LANES) & (metrics["game/count"] <= 2 * LANES))
     assert np.all((metrics["game/draws"] >= 0) & (metrics["game/draws"] <= 1))
+
+
+class Marked(eqx.Module):
+    """A reader that can be found in a program."""
+
+    reader: Any
+
+    def __call__(self, words):
+        return jax.jit(marked_reading)(self.reader, words)
+
+
+def marked_reading(reader, words):
+    return reader(words)
+
+
+def readings(program, around=()):
+    """For each place in a program where texts are read, the lengths of the loops around it."""
+    for equation in program.eqns:
+        if "marked_reading" in str(equation.params.get("name", "")):
+            yield around
+            continue
+        inside = (*around, equation.params["length"]) if equation.primitive.name == "scan" else around
+        for part in jax.tree.leaves(equation.params, is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+            if hasattr(part, "eqns") or hasattr(part, "jaxpr"):
+                yield from readings(getattr(part, "jaxpr", part), inside)
+
+
+def test_words_are_read_once_a_task_and_not_at_each_move(practice, begun):
+    marked = eqx.tree_at(lambda state: state.inference.reader, begun, replace_fn=Marked)
+    step = eqx.filter_make_jaxpr(lambda state, key: practice.step(state, key=key))
+    found = list(readings(step(marked, jax.random.key(0))[0].jaxpr))
+    assert found.count(()) == 1, "as a trial begins"
+    assert (practice.lessons,) in found, "in lessons of reading"
+    assert set(found) == {(), (practice.lessons,)}, "and nowhere else"
+
+    # Who is told at each move reads at each move: so the above can fail.
+    world = GameTrials(practice.games, episodes=LENGTH)
+    lanes = begin(world, marked.agent, LANES, key=jax.random.key(0))
+    act = lambda percept, memory, *, key: (Choice(jnp.zeros((), jnp.int32)), marked.agent(percept, memory)[1])
+    told = eqx.filter_make_jaxpr(lambda key: collect(world, marked.agent, act, lanes, LENGTH, key=key))
+    assert list(readings(told(jax.random.key(0))[0].jaxpr)) == [(LENGTH,)]
