@@ -177,11 +177,10 @@ class Marked(eqx.Module):
     reader: Any
 
     def __call__(self, words):
-        return jax.jit(marked_reading)(self.reader, words)
+        def marked_reading(words):
+            return self.reader(words)
 
-
-def marked_reading(reader, words):
-    return reader(words)
+        return jax.jit(marked_reading)(words)
 
 
 def readings(program, around=()):
@@ -196,17 +195,22 @@ def readings(program, around=()):
                 yield from readings(getattr(part, "jaxpr", part), inside)
 
 
-def test_words_are_read_once_a_task_and_not_at_each_move(practice, begun):
-    marked = eqx.tree_at(lambda state: state.inference.reader, begun, replace_fn=Marked)
+def test_words_are_read_once_a_task_and_not_at_each_move(practice):
+    begun = eqx.filter_eval_shape(practice.init, key=jax.random.key(0))
+    begun = eqx.tree_at(lambda state: state.inference.reader, begun, replace_fn=Marked)
     step = eqx.filter_make_jaxpr(lambda state, key: practice.step(state, key=key))
-    found = list(readings(step(marked, jax.random.key(0))[0].jaxpr))
+    found = list(readings(step(begun, jax.random.key(0))[0].jaxpr))
     assert found.count(()) == 1, "as a trial begins"
     assert (practice.lessons,) in found, "in lessons of reading"
     assert set(found) == {(), (practice.lessons,)}, "and nowhere else"
 
     # Who is told at each move reads at each move: so the above can fail.
     world = GameTrials(practice.games, episodes=LENGTH)
-    lanes = begin(world, marked.agent, LANES, key=jax.random.key(0))
-    act = lambda percept, memory, *, key: (Choice(jnp.zeros((), jnp.int32)), marked.agent(percept, memory)[1])
-    told = eqx.filter_make_jaxpr(lambda key: collect(world, marked.agent, act, lanes, LENGTH, key=key))
-    assert list(readings(told(jax.random.key(0))[0].jaxpr)) == [(LENGTH,)]
+
+    def told_at_each_move(state, key):
+        act = lambda percept, memory, *, key: (Choice(jnp.zeros((), jnp.int32)), state.agent(percept, memory)[1])
+        lanes = begin(world, state.agent, LANES, key=key)
+        return collect(world, state.agent, act, lanes, LENGTH, key=key)
+
+    moves = eqx.filter_make_jaxpr(told_at_each_move)
+    assert list(readings(moves(begun, jax.random.key(0))[0].jaxpr)) == [(LENGTH,)]
