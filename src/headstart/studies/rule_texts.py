@@ -30,7 +30,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol
 
 import equinox as eqx
 import jax
@@ -90,6 +89,9 @@ MISTAUGHT = " taught of another game"
 NEW, PARAPHRASES, CLASSICS = "new games", "paraphrases", "classics"
 MISTOLD, DEALT = "classics told of another", "classics of words dealt anew"
 
+Numbered = Callable[[str], Int[np.ndarray, "numbers"]]  # how an encoder takes a text in
+Embed = Callable[[Sequence[str]], Float[np.ndarray, "texts 384"]]
+
 UNDERSTOOD, FAILED = {NEW: 0.9, PARAPHRASES: 0.8, CLASSICS: 0.5}, 0.1
 
 
@@ -108,12 +110,6 @@ class Size:
 
 
 FULL, QUICK = Size(), Size(games=500, judged=50, steps=500)
-
-
-class Numbered(Protocol):
-    """How an encoder takes a text in."""
-
-    def __call__(self, text: str) -> Int[np.ndarray, "numbers"]: ...
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,7 @@ class Embedded:
         self,
         texts: Sequence[str],
         apart: Callable[[str], list[str]],
-        embed: Callable[[Sequence[str]], Float[np.ndarray, "texts 384"]],
+        embed: Embed,
         observer: AbstractObserver,
     ):
         self.apart, self.embed, self.observer = apart, embed, observer
@@ -225,7 +221,7 @@ def frozen_reader(embedded: Embedded, key: Key) -> Statements:
     return Statements(embedded.table, len(FACTS), key=key)
 
 
-def pupils(library: Library, frozen: MiniLM | None, observer: AbstractObserver) -> dict[str, Pupil]:
+def pupils(library: Library, frozen: Embed | None, observer: AbstractObserver) -> dict[str, Pupil]:
     """Who is taught, by name; who is frozen only where there are weights."""
     found = {LEARNED: Pupil(vocabulary().tokens, new_reader, 1e-2, missed=0.05)}
     if frozen is not None:
@@ -240,7 +236,8 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     book = Book(directory / "measured", observer)
     seeds, size = seeds_of(seeds, quick=quick, full=SEEDS, few=QUICK_SEEDS), QUICK if quick else FULL
     library = Library(size)
-    claim, frozen = CLAIM, None
+    claim = CLAIM
+    frozen: Embed | None = None
     try:
         frozen = MiniLM()
     except UsageError as error:
