@@ -36,6 +36,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.process import train_at_once
@@ -206,28 +207,30 @@ class Embedded:
 class Pupil:
     """A reader to be taught.
 
-    - `numbered`: what it takes texts for; `made`: how it is made of a key; `of`: what it brings along.
+    - `numbered`: what it takes texts for; `maker`: gives what makes it of a key, once that is needed; `of`: what it
+      brings along.
     - `learning_rate`: its peak; `missed`: the share of its words that are blotted out.
     """
 
     numbered: Numbered
-    made: Callable[[Key], AbstractEncoder]
+    maker: Callable[[], Callable[[Key], AbstractEncoder]]
     learning_rate: float
     missed: float = 0.0
     of: str = ""
 
 
-def frozen_reader(embedded: Embedded, key: Key) -> Statements:
-    return Statements(embedded.table, len(FACTS), key=key)
+def maker_of_frozen(embedded: Embedded) -> Callable[[Key], AbstractEncoder]:
+    """What makes a reader of frozen embeddings. They are data of a program, not part of it: they are large."""
+    return Partial(lambda table, key: Statements(table, len(FACTS), key=key), embedded.table)
 
 
 def pupils(library: Library, frozen: Embed | None, observer: AbstractObserver) -> dict[str, Pupil]:
     """Who is taught, by name; who is frozen only where there are weights."""
-    found = {LEARNED: Pupil(vocabulary().tokens, new_reader, 1e-2, missed=0.05)}
+    found = {LEARNED: Pupil(vocabulary().tokens, lambda: new_reader, 1e-2, missed=0.05)}
     if frozen is not None:
         for name, apart in ((FROZEN, in_sentences), (WHOLE, lambda text: [text])):
             embedded = Embedded(library.texts, apart, frozen, observer)
-            found[name] = Pupil(embedded, partial(frozen_reader, embedded), 3e-3, of=SHA256)
+            found[name] = Pupil(embedded, partial(maker_of_frozen, embedded), 3e-3, of=SHA256)
     return found
 
 
@@ -264,7 +267,7 @@ def lessons(pupil: Pupil, library: Library, size: Size, *, mistaught: bool) -> R
     steps, peak = size.steps, pupil.learning_rate
     return Reading(
         games=BoardGames(games, jnp.asarray(np.roll(words, int(mistaught), axis=0)[:, None])),
-        reader=pupil.made,
+        reader=pupil.maker(),
         lessons=steps,
         texts=size.texts,
         learning_rate=optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 50, 1), max(steps, 2), peak / 50),
@@ -275,8 +278,8 @@ def lessons(pupil: Pupil, library: Library, size: Size, *, mistaught: bool) -> R
 def learn(who: str, pupil: Pupil, library: Library, size: Size, seeds: int, *, mistaught: bool = False) -> Scores:
     """What a pupil understands after its lessons, for each seed."""
     process = lessons(pupil, library, size, mistaught=mistaught)
-    taught = eqx.filter_jit(lambda key: train_at_once(process, 1, key=key).reader)
-    readers = [taught(jax.random.key(seed)) for seed in range(seeds)]
+    taught = eqx.filter_jit(lambda process, key: train_at_once(process, 1, key=key).reader)
+    readers = [taught(process, jax.random.key(seed)) for seed in range(seeds)]
     return judged(who, readers, pupil.numbered, library, singly=not mistaught)
 
 
