@@ -192,7 +192,7 @@ def test_without_weights_it_says_in_one_sentence_what_is_missing(monkeypatch, tm
 
 
 def test_who_is_mistaught_learns_each_game_from_the_text_of_another(library):
-    pupil = study.Pupil(study.vocabulary().tokens, lambda: study.new_reader, 1e-3)
+    pupil = study.Pupil(study.vocabulary().tokens, lambda: study.new_reader)
     own, other = (study.lessons(pupil, library, TINY, mistaught=mistaught).games for mistaught in (False, True))
     np.testing.assert_array_equal(own.words, np.roll(other.words, -1, axis=0))
     assert not (own.words == other.words).all(axis=(1, 2)).any()
