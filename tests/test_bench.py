@@ -278,3 +278,48 @@ def test_the_tower_counts_what_it_multiplies():
     kernels = 9 * 2 * 4 + 2 * 9 * 4 * 4 + 4 * 2 + 4 * 1
     dense = 2 * 42 * 7 + 42 * 4 + 4 * 1
     assert tower.flops(6, 7) == 2 * (42 * kernels + dense)
+
+
+def test_who_does_not_read_is_the_same_but_for_the_words():
+    from headstart.bench import reading
+    from headstart.newgame.training import Training
+
+    told, untold = reading.board_games(Training(games=2, paraphrases=1, lanes=4, length=4, minibatch=8))
+    assert told.games.words is not None
+    assert untold.games.words is None
+    assert eqx.tree_equal(replace(told, games=untold.games), untold)
+    told, untold = reading.friends(8)
+    networks = [process.network(jax.random.key(0)) for process in (told, untold)]
+    tokens = jnp.arange(1, 5)
+    heard, unheard = (network.encoder(tokens) for network in networks)
+    assert heard.shape == unheard.shape
+    assert np.any(heard)
+    assert not np.any(unheard)
+    assert replace(told, network=untold.network) == untold
+    assert eqx.tree_equal(networks[0].numbers, networks[1].numbers)
+
+
+@pytest.mark.usefixtures("quick_to_compile")
+def test_what_reading_costs_is_measured(monkeypatch):
+    """Among friends and enemies alone: to compile the training of the universal agent twice would take too long."""
+    from headstart.bench import reading
+
+    monkeypatch.setattr(reading, "board_games", lambda settings: reading.friends(8))
+    observer = Heard()
+    found = reading.compare(observer=observer, quick=True)
+    assert [comparison.name for comparison in found] == ["reading-board-games", "reading-friends"]
+    for comparison in found:
+        assert comparison.holds is None, "there is no bar: it is a cost"
+        assert comparison.quick
+        assert len(comparison.pairs) == 2
+        assert 0 < comparison.ratio < 20
+
+
+@pytest.mark.slow
+def test_training_of_the_universal_agent_goes_with_words_and_without():
+    from headstart.bench import reading
+    from headstart.newgame.training import Training
+
+    small = Training(games=2, paraphrases=1, canvas=3, lanes=4, length=4, minibatch=8)
+    for process in reading.board_games(small):
+        assert reading.steps_per_second(process, 1)() > 0

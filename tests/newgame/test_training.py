@@ -15,6 +15,7 @@ from headstart.imagination.foresight import Foresight
 from headstart.newgame.agent import UniversalAgent
 from headstart.newgame.training import Practice, Training, _as_played, process
 from headstart.scratch.ppo import PPO
+from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.facts import FACTS
 from headstart.worlds.boardgames.family import world_of
 from headstart.worlds.boardgames.rules import CLASSICS
@@ -214,3 +215,16 @@ def test_words_are_read_once_a_task_and_not_at_each_move(practice):
 
     moves = eqx.filter_make_jaxpr(told_at_each_move)
     assert list(readings(moves(begun, jax.random.key(0))[0].jaxpr)) == [(LENGTH,)]
+
+
+def test_games_without_words_are_learned_from_their_endings(practice):
+    """Traced and not run: what would read is not asked, and what would be learned from reading is not reported."""
+    mute = BoardGames(practice.games.games, None, canvas=CANVAS)
+    silent = Practice(mute, **{name: value for name, value in vars(practice).items() if name != "games"})
+    begun = eqx.filter_eval_shape(silent.init, key=jax.random.key(0))
+    marked = eqx.tree_at(lambda state: state.inference.reader, begun, replace_fn=Marked)
+    step = eqx.filter_make_jaxpr(lambda state, key: silent.step(state, key=key))
+    program, (_, metrics), _ = step(marked, jax.random.key(0))
+    assert list(readings(program.jaxpr)) == []
+    assert "remembering/error" in metrics
+    assert "reading/error" not in metrics
