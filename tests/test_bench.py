@@ -299,27 +299,33 @@ def test_who_does_not_read_is_the_same_but_for_the_words():
     assert eqx.tree_equal(networks[0].numbers, networks[1].numbers)
 
 
-@pytest.mark.usefixtures("quick_to_compile")
-def test_what_reading_costs_is_measured(monkeypatch):
-    """Among friends and enemies alone: to compile the training of the universal agent twice would take too long."""
+def test_what_reading_costs_is_a_ratio_without_a_bar(monkeypatch):
+    """Of what is measured, twice each and in turn; the measurements themselves are pretended."""
     from headstart.bench import reading
 
-    monkeypatch.setattr(reading, "board_games", lambda settings: reading.friends(8))
-    observer = Heard()
-    found = reading.compare(observer=observer, quick=True)
-    assert [comparison.name for comparison in found] == ["reading-board-games", "reading-friends"]
-    for comparison in found:
-        assert comparison.holds is None, "there is no bar: it is a cost"
-        assert comparison.quick
-        assert len(comparison.pairs) == 2
-        assert 0 < comparison.ratio < 20
+    measured = []
+
+    def pretend(process, iterations):
+        reads = getattr(process, "games", None) is not None and process.games.words is not None
+        measured.append((type(process).__name__, reads, iterations))
+        return lambda: 50.0 if len(measured) % 2 else 100.0
+
+    monkeypatch.setattr(reading, "steps_per_second", pretend)
+    monkeypatch.setattr(reading, "GAMES", 2)
+    boards, friends = reading.compare(observer=Heard(), quick=True)
+    assert [comparison.name for comparison in (boards, friends)] == ["reading-board-games", "reading-friends"]
+    assert measured[:2] == [("Practice", True, 1), ("Practice", False, 1)]
+    assert {name for name, *_ in measured[2:]} == {"Online"}
+    assert (boards.holds, boards.bar, boards.peer) == (None, None, reading.WITHHELD)
+    assert boards.quick
+    assert len(boards.pairs) == len(friends.pairs) == 2
 
 
 @pytest.mark.slow
-def test_training_of_the_universal_agent_goes_with_words_and_without():
+def test_what_learns_to_play_goes_with_words_and_without():
     from headstart.bench import reading
     from headstart.newgame.training import Training
 
     small = Training(games=2, paraphrases=1, canvas=3, lanes=4, length=4, minibatch=8)
-    for process in reading.board_games(small):
+    for process in (*reading.board_games(small), *reading.friends(2)):
         assert reading.steps_per_second(process, 1)() > 0

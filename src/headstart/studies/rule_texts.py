@@ -127,7 +127,7 @@ class Told:
 
 
 class Library:
-    """All texts of the study, drawn once: every reader of every seed learns from the same, and is judged by the same."""
+    """All texts of the study, drawn once: readers of every seed learn from the same and are judged by the same."""
 
     def __init__(self, size: Size):
         rng = np.random.default_rng(0)
