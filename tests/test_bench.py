@@ -308,7 +308,7 @@ def test_what_reading_costs_is_a_ratio_without_a_bar(monkeypatch):
     def pretend(process, iterations):
         reads = getattr(process, "games", None) is not None and process.games.words is not None
         measured.append((type(process).__name__, reads, iterations))
-        return lambda: 50.0 if len(measured) % 2 else 100.0
+        return lambda: 50.0 if reads else 100.0
 
     monkeypatch.setattr(reading, "steps_per_second", pretend)
     monkeypatch.setattr(reading, "GAMES", 2)
@@ -317,6 +317,7 @@ def test_what_reading_costs_is_a_ratio_without_a_bar(monkeypatch):
     assert measured[:2] == [("Practice", True, 1), ("Practice", False, 1)]
     assert {name for name, *_ in measured[2:]} == {"Online"}
     assert (boards.holds, boards.bar, boards.peer) == (None, None, reading.WITHHELD)
+    assert boards.ratio == 0.5
     assert boards.quick
     assert len(boards.pairs) == len(friends.pairs) == 2
 
