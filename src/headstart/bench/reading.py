@@ -89,7 +89,7 @@ def compare(*, observer: AbstractObserver, quick: bool) -> list[Comparison]:
     if quick:
         small = replace(small, lanes=16, length=16, minibatch=64)
     # So many iterations that what is replayed has begun to be learned from in the first of them.
-    iterations = 32 if quick else 128
+    iterations = 8 if quick else 64
     every: dict[str, tuple[str, tuple[Any, Any], int]] = {
         "reading-board-games": (
             f"training of the universal agent, {small.lanes} trials of {small.length} moves, read once a trial",
