@@ -278,3 +278,55 @@ def test_the_tower_counts_what_it_multiplies():
     kernels = 9 * 2 * 4 + 2 * 9 * 4 * 4 + 4 * 2 + 4 * 1
     dense = 2 * 42 * 7 + 42 * 4 + 4 * 1
     assert tower.flops(6, 7) == 2 * (42 * kernels + dense)
+
+
+def test_who_does_not_read_is_the_same_but_for_the_words():
+    from headstart.bench import reading
+    from headstart.newgame.training import Training
+
+    told, untold = reading.board_games(Training(games=2, paraphrases=1, lanes=4, length=4, minibatch=8))
+    assert told.games.words is not None
+    assert untold.games.words is None
+    assert eqx.tree_equal(replace(told, games=untold.games), untold)
+    told, untold = reading.friends(8)
+    networks = [process.network(jax.random.key(0)) for process in (told, untold)]
+    tokens = jnp.arange(1, 5)
+    heard, unheard = (network.encoder(tokens) for network in networks)
+    assert heard.shape == unheard.shape
+    assert np.any(heard)
+    assert not np.any(unheard)
+    assert replace(told, network=untold.network) == untold
+    assert eqx.tree_equal(networks[0].numbers, networks[1].numbers)
+
+
+def test_what_reading_costs_is_a_ratio_without_a_bar(monkeypatch):
+    """Of what is measured, twice each and in turn; the measurements themselves are pretended."""
+    from headstart.bench import reading
+
+    measured = []
+
+    def pretend(process, iterations):
+        reads = getattr(process, "games", None) is not None and process.games.words is not None
+        measured.append((type(process).__name__, reads, iterations))
+        return lambda: 50.0 if reads else 100.0
+
+    monkeypatch.setattr(reading, "steps_per_second", pretend)
+    monkeypatch.setattr(reading, "GAMES", 2)
+    boards, friends = reading.compare(observer=Heard(), quick=True)
+    assert [comparison.name for comparison in (boards, friends)] == ["reading-board-games", "reading-friends"]
+    assert measured[:2] == [("Practice", True, 1), ("Practice", False, 1)]
+    assert {name for name, *_ in measured[2:]} == {"Online"}
+    assert (boards.holds, boards.bar, boards.peer) == (None, None, reading.WITHHELD)
+    assert boards.ratio == 0.5
+    assert boards.quick
+    assert len(boards.pairs) == len(friends.pairs) == 2
+
+
+@pytest.mark.slow
+def test_what_learns_to_play_goes_with_words_and_without():
+    from headstart.bench import reading
+    from headstart.newgame.training import Training
+
+    small = Training(games=2, paraphrases=1, canvas=3, lanes=4, length=4, minibatch=8)
+    for process in (*reading.board_games(small), *reading.friends(2)):
+        assert reading.steps_per_second(process, 1)() > 0

@@ -76,6 +76,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "transfer": TRANSFER + NET2NET + PROGRESSIVE + PPO + SCORES,
     "spatial_reasoning": SPATIAL + UVFA + LSTM + SCORES,
     "language_transfer": GROUNDING + DQN + ACTOR_MIMIC + SCORES,
+    "rule_texts": ("reimers2019", "wang2020minilm", "kim2014", "humplik2019", *SCORES),
     "harlow-prefrontal": LEARNING_SET + PPO + LSTM + SCORES,
     "harlow": LEARNING_SET + PPO + LSTM + SCORES,
     "structured_bandit": ("wang2016", *CLASSICAL, *PPO, *LSTM, *SCORES),

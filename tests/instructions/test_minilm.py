@@ -2,6 +2,7 @@
 
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from headstart.errors import BadData, UsageError
 from headstart.instructions import minilm
-from headstart.instructions.minilm import FOLDER, MiniLM, Sentences, find_folder
+from headstart.instructions.minilm import FOLDER, MiniLM, Sentences, Statements, find_folder
 
 WIDTH, INNER, WORDS = 24, 32, 7  # of a small network with the same parts
 
@@ -111,3 +112,16 @@ def test_what_means_the_same_lies_close():
     assert np.linalg.norm(nothing) == pytest.approx(1.0, abs=1e-5)
     assert left @ west == pytest.approx(0.5967146, abs=2e-6)
     assert left @ other == pytest.approx(0.0908525, abs=2e-6)
+
+
+def test_what_sentences_say_adds_up_in_any_order_and_padding_says_nothing():
+    reader = Statements(jax.random.normal(jax.random.key(1), (4, 384)), 3, width=8, key=jax.random.key(0))
+    say = lambda *numbers: np.asarray(reader(jnp.array(numbers)))
+    nothing = say(0, 0, 0)
+    np.testing.assert_array_equal(nothing, np.asarray(reader.unsaid))
+    np.testing.assert_allclose(say(1, 2, 0), say(2, 0, 1), atol=1e-5)
+    np.testing.assert_allclose(say(1, 2, 0) - nothing, say(1, 0, 0) + say(2, 0, 0) - 2 * nothing, atol=1e-5)
+    assert not np.allclose(say(1, 0, 0), say(3, 0, 0))
+    gradient = eqx.filter_grad(lambda reader: jnp.sum(reader(jnp.array([1, 2])) ** 2))(reader)
+    assert not np.any(gradient.table.frozen)
+    assert np.any(gradient.project.layers[0].weight)

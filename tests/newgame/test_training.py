@@ -1,6 +1,7 @@
 """Practice: an iteration teaches playing, reading and remembering, and what was read and seen is soon believed."""
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,15 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from headstart.core.types import Percept, Step, Task
+from headstart.core.collect import begin, collect
+from headstart.core.types import Choice, Percept, Step, Task
 from headstart.imagination.foresight import Foresight
 from headstart.newgame.agent import UniversalAgent
 from headstart.newgame.training import Practice, Training, _as_played, process
 from headstart.scratch.ppo import PPO
+from headstart.worlds.boardgames.engine import BoardGames
 from headstart.worlds.boardgames.facts import FACTS
 from headstart.worlds.boardgames.family import world_of
 from headstart.worlds.boardgames.rules import CLASSICS
-from headstart.worlds.boardgames.trials import Sight, no_ending
+from headstart.worlds.boardgames.trials import GameTrials, Sight, no_ending
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 
@@ -167,3 +170,61 @@ def test_games_are_played_and_counted(practised):
     # A game of three by three is 5 to 9 moves long, so that in ten moves one or two end.
     assert np.all((metrics["game/count"] >= LANES) & (metrics["game/count"] <= 2 * LANES))
     assert np.all((metrics["game/draws"] >= 0) & (metrics["game/draws"] <= 1))
+
+
+class Marked(eqx.Module):
+    """A reader that can be found in a program."""
+
+    reader: Any
+
+    def __call__(self, words):
+        def marked_reading(words):
+            return self.reader(words)
+
+        return jax.jit(marked_reading)(words)
+
+
+def readings(program, around=()):
+    """For each place in a program where texts are read, the lengths of the loops around it."""
+    for equation in program.eqns:
+        if "marked_reading" in str(equation.params.get("name", "")):
+            yield around
+            continue
+        inside = (*around, equation.params["length"]) if equation.primitive.name == "scan" else around
+        for part in jax.tree.leaves(equation.params, is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+            if hasattr(part, "eqns") or hasattr(part, "jaxpr"):
+                yield from readings(getattr(part, "jaxpr", part), inside)
+
+
+def test_words_are_read_once_a_task_and_not_at_each_move(practice):
+    begun = eqx.filter_eval_shape(practice.init, key=jax.random.key(0))
+    begun = eqx.tree_at(lambda state: state.inference.reader, begun, replace_fn=Marked)
+    step = eqx.filter_make_jaxpr(lambda state, key: practice.step(state, key=key))
+    found = list(readings(step(begun, jax.random.key(0))[0].jaxpr))
+    assert found.count(()) == 1, "as a trial begins"
+    assert (practice.lessons,) in found, "in lessons of reading"
+    assert set(found) == {(), (practice.lessons,)}, "and nowhere else"
+
+    # Who is told at each move reads at each move: so the above can fail.
+    world = GameTrials(practice.games, episodes=LENGTH)
+
+    def told_at_each_move(state, key):
+        act = lambda percept, memory, *, key: (Choice(jnp.zeros((), jnp.int32)), state.agent(percept, memory)[1])
+        lanes = begin(world, state.agent, LANES, key=key)
+        return collect(world, state.agent, act, lanes, LENGTH, key=key)
+
+    moves = eqx.filter_make_jaxpr(told_at_each_move)
+    assert list(readings(moves(begun, jax.random.key(0))[0].jaxpr)) == [(LENGTH,)]
+
+
+def test_games_without_words_are_learned_from_their_endings(practice):
+    """Traced and not run: what would read is not asked, and what would be learned from reading is not reported."""
+    mute = BoardGames(practice.games.games, None, canvas=CANVAS)
+    silent = Practice(mute, **{name: value for name, value in vars(practice).items() if name != "games"})
+    begun = eqx.filter_eval_shape(silent.init, key=jax.random.key(0))
+    marked = eqx.tree_at(lambda state: state.inference.reader, begun, replace_fn=Marked)
+    step = eqx.filter_make_jaxpr(lambda state, key: silent.step(state, key=key))
+    program, (_, metrics), _ = step(marked, jax.random.key(0))
+    assert list(readings(program.jaxpr)) == []
+    assert "remembering/error" in metrics
+    assert "reading/error" not in metrics

@@ -10,6 +10,7 @@ task and not at each step, by whoever holds the task.
 | `Attentive` | all words at once, each asking all others | the same, parallel in the words |
 | `BagOfWords` | the words without their order | texts that name things; a control where order matters |
 | `headstart.instructions.minilm.Sentences` | the number of a text that a frozen network has read | paraphrases |
+| `headstart.instructions.minilm.Statements` | the numbers of its sentences, whose meanings add up | longer ones |
 | `headstart.instructions.reader.Reader` | phrases of sentences, whose meanings add up | long texts of many statements |
 """
 

