@@ -104,6 +104,7 @@ def test_directions_that_judge_take_turns_so_that_the_next_is_never_the_same():
     np.testing.assert_array_equal(tasks * np.roll(tasks, 1), -1.0)
 
 
+@pytest.mark.slow
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     tiny = lambda world: Place(replace(adapting(world, lanes=2, width=4), tasks=2, length=6), 3)
     monkeypatch.setattr(study, "PLACES", {"navigation": tiny(Navigation()), "direction": tiny(Direction())})

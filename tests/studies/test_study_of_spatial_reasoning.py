@@ -108,6 +108,7 @@ def test_an_error_is_counted_in_moves():
 
 
 @pytest.mark.usefixtures("quick_to_compile")
+@pytest.mark.slow
 def test_a_small_one_runs_and_goes_on(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "CHARTS", 4)
     monkeypatch.setattr(study, "ASKED", 4)
