@@ -130,7 +130,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "pgx": ("koyamada2023",),
     "brax": ("freeman2021", "finn2017maml"),
     "metaworld": ("yu2019metaworld", "mclean2025metaworldplus"),
-    "babyai": BABYAI,
+    "BabyAI": BABYAI,
+    "babyai-filtered": (*BABYAI, "perez2018film", *PPO, *SCORES),
 }
 """The keys of what each thing is made of, by its name on the command line."""
 
@@ -928,6 +929,24 @@ ENTRIES: dict[str, Entry] = {
             "booktitle": "Advances in Neural Information Processing Systems, Datasets and Benchmarks Track",
             "year": "2023",
         },
+    ),
+    "perez2018film": (
+        "inproceedings",
+        {
+            "author": "Perez, Ethan and Strub, Florian and de Vries, Harm and Dumoulin, Vincent and Courville, Aaron",
+            "title": "{FiLM}: Visual Reasoning with a General Conditioning Layer",
+            "booktitle": "AAAI Conference on Artificial Intelligence",
+            "year": "2018",
+        },
+    ),
+    "hui2020babyai": (
+        "article",
+        {
+            "author": "Hui, David Yu-Tung and Chevalier-Boisvert, Maxime and Bahdanau, Dzmitry and Bengio, Yoshua",
+            "title": "{BabyAI} 1.1",
+            "year": "2020",
+        }
+        | _arxiv("2007.12770"),
     ),
     "yu2019metaworld": (
         "inproceedings",

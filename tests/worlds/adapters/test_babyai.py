@@ -10,8 +10,7 @@ import pytest
 from headstart.check_env import check_world
 from headstart.core.types import Task
 from headstart.errors import MissingExtra, UsageError
-from headstart.instructions.vocabulary import Vocabulary
-from headstart.worlds.adapters.babyai import ACTIONS, COLOURS, KINDS, BabyAI, draw_levels, environment
+from headstart.worlds.adapters.babyai import ACTIONS, COLOURS, KINDS, BabyAI, draw_levels, environment, vocabulary
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
 
@@ -33,8 +32,7 @@ def minigrid():
 @pytest.fixture(scope="module")
 def worlds(minigrid):
     drawn = {name: draw_levels(name, EACH) for name in NAMES}
-    words = Vocabulary.of_texts(mission for levels in drawn.values() for mission in levels.missions)
-    return {name: (levels, BabyAI.of(levels, words.tokens)) for name, levels in drawn.items()}
+    return {name: (levels, BabyAI.of(levels, vocabulary().tokens)) for name, levels in drawn.items()}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +137,14 @@ def test_more_levels_begin_with_the_same_ones_and_other_seeds_have_others(minigr
     assert few.missions == levels.missions[:3]
     np.testing.assert_array_equal(few.arrays.kinds, levels.arrays.kinds[:3])
     assert (few.arrays.kinds != other.arrays.kinds).any()
+
+
+def test_every_mission_is_read_whole_and_every_word_of_it(worlds):
+    words = vocabulary()
+    for levels, world in worlds.values():
+        assert [words.unknown_share(mission) for mission in levels.missions] == [0.0] * EACH
+        lengths = [len(mission.split()) for mission in levels.missions]
+        np.testing.assert_array_equal((world.told > 0).sum(axis=1), lengths)
 
 
 def test_it_is_a_world_as_any_other(worlds):

@@ -5,9 +5,7 @@ Chevalier-Boisvert and others, *BabyAI: a platform to study the sample efficienc
 follows from an action is computed here. So a world is pure, and an agent trains in it inside one `jit`; what it sees
 and earns is what `minigrid` itself would show and pay for the same actions.
 
-    levels = draw_levels("GoToLocal", 2_000)
-    words = Vocabulary.of_texts(levels.missions)
-    world = BabyAI.of(levels, words.tokens)
+    world = BabyAI.of(draw_levels("GoToLocal", 2_000), vocabulary().tokens)
 
 | BabyAI | here |
 |---|---|
@@ -23,6 +21,7 @@ Levels with doors, with several rooms or with missions of several parts are refu
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -38,8 +37,22 @@ from jaxtyping import Array, Bool, Int, UInt8
 from headstart.core.types import Key, Outcome, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import UsageError, require, unknown
+from headstart.instructions.vocabulary import Vocabulary
 
-__all__ = ["ACTIONS", "COLOURS", "KINDS", "VIEW", "BabyAI", "Level", "Levels", "Seen", "draw_levels", "environment"]
+__all__ = [
+    "ACTIONS",
+    "COLOURS",
+    "KINDS",
+    "LONGEST",
+    "VIEW",
+    "BabyAI",
+    "Level",
+    "Levels",
+    "Seen",
+    "draw_levels",
+    "environment",
+    "vocabulary",
+]
 
 ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 """What an agent can do, in the order of their numbers. The last does nothing."""
@@ -56,6 +69,8 @@ GREY = COLOURS.index("grey")
 VIEW = 7
 """Rows and columns of what is seen."""
 AHEAD = np.array(((1, 0), (0, 1), (-1, 0), (0, -1)), np.int32)  # a step to where one looks: east, south, west, north
+LONGEST = 64
+"""Steps of an episode in a room of 8 by 8 cells, walls included, which is that of most levels."""
 SEEDS = 1_000_000  # how many levels there are of a seed
 
 
@@ -90,6 +105,7 @@ class Level(eqx.Module):
 class Levels:
     """Levels of one name as NumPy arrays `[levels, ...]`, and the mission of each in words."""
 
+    name: str
     arrays: Level
     missions: tuple[str, ...]
 
@@ -113,10 +129,12 @@ class BabyAI(AbstractWorld):
 
     - `levels`: `[levels, ...]`.
     - `told`: the mission of each, as whoever reads it takes texts in.
+    - `name`: of these levels.
     """
 
     levels: Level
     told: Int[Array, "levels words"]
+    name: str = eqx.field(static=True)
 
     @classmethod
     def of(cls, levels: Levels, numbered: Callable[[str], Int[np.ndarray, "words"]]) -> BabyAI:
@@ -124,11 +142,11 @@ class BabyAI(AbstractWorld):
 
         **Arguments:**
 
-        - `numbered`: a text as numbers, always as many, such as `headstart.instructions.vocabulary.Vocabulary.tokens`.
+        - `numbered`: a text as numbers, always as many, such as `vocabulary().tokens`.
         """
         known = {mission: numbered(mission) for mission in dict.fromkeys(levels.missions)}
         told = np.stack([known[mission] for mission in levels.missions])
-        return cls(jax.tree.map(jnp.asarray, levels.arrays), jnp.asarray(told))
+        return cls(jax.tree.map(jnp.asarray, levels.arrays), jnp.asarray(told), levels.name)
 
     @property
     def actions(self) -> Discrete:
@@ -200,7 +218,7 @@ def draw_levels(name: str, count: int, *, seed: int = 0) -> Levels:
             made.reset(seed=seed * SEEDS + number)
         missions.append(made.mission)
         found.append(_taken_apart(made, name))
-    return Levels(jax.tree.map(lambda *leaves: np.stack(leaves), *found), tuple(missions))
+    return Levels(name, jax.tree.map(lambda *leaves: np.stack(leaves), *found), tuple(missions))
 
 
 def environment(name: str) -> Any:
@@ -238,6 +256,13 @@ def _taken_apart(made: Any, name: str) -> Level:
         direction=np.asarray(made.agent_dir, np.int32),
         limit=np.asarray(made.max_steps, np.int32),
     )
+
+
+@functools.cache
+def vocabulary() -> Vocabulary:
+    """The words of all missions of these levels. Sixteen words of a text are read, of which no mission has more."""
+    frame = "go to pick up a the object ball box key in front of behind on your left right you"
+    return Vocabulary.of_texts([" ".join((frame, *COLOURS))], words=16)
 
 
 @contextlib.contextmanager
