@@ -84,9 +84,8 @@ PICK, TRANSFORM, STAY = 4, 5, 6  # actions after the four moves: up, right, down
 STEP, FINISHED, WRONG, BOXED = -0.02, 1.0, -1.0, 0.5  # what a step, a list, a wrong deed and a box are worth
 PAUSE, EACH = 20, 10  # steps that there are for a list, and for each of its instructions besides
 
-# The verb, by its place, that is held out of each object. Where verbs depend on objects it is never "visit": there is
-# nothing to be known about visiting.
-_HELD_OUT = {"independent": (0, 1, 2, 0, 1, 2, 1, 2), "dependent": (1, 1, 2, 2, 1, 1, 2, 2)}
+# The verb, by its place, that is held out of each object: each verb of two objects or three.
+_HELD_OUT = {"independent": (0, 1, 2, 0, 1, 2, 1, 2), "dependent": (1, 2, 0, 1, 2, 1, 0, 2)}
 
 
 def _check(name: str, given: str, known: tuple[str, ...]) -> None:
