@@ -131,6 +131,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "brax": ("freeman2021", "finn2017maml"),
     "metaworld": ("yu2019metaworld", "mclean2025metaworldplus"),
     "BabyAI": BABYAI,
+    "babyai": (*BABYAI, "hui2020babyai", "perez2018film", "reimers2019", "wang2020minilm", *PPO, *SCORES),
     "babyai-filtered": (*BABYAI, "perez2018film", *PPO, *SCORES),
 }
 """The keys of what each thing is made of, by its name on the command line."""

@@ -24,8 +24,11 @@ import contextlib
 import functools
 import io
 import os
-from collections.abc import Callable, Iterator
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 import equinox as eqx
@@ -43,7 +46,7 @@ __all__ = [
     "ACTIONS",
     "COLOURS",
     "KINDS",
-    "LONGEST",
+    "PARTS",
     "VIEW",
     "BabyAI",
     "Level",
@@ -51,6 +54,7 @@ __all__ = [
     "Seen",
     "draw_levels",
     "environment",
+    "reworded",
     "vocabulary",
 ]
 
@@ -66,11 +70,12 @@ COLOURS = ("red", "green", "blue", "purple", "yellow", "grey")
 """In the order of the numbers in the second layer of an image."""
 GREY = COLOURS.index("grey")
 
+PARTS = ("verb", "thing", "colour", "place")
+"""What of a mission can be said in other words."""
+
 VIEW = 7
 """Rows and columns of what is seen."""
 AHEAD = np.array(((1, 0), (0, 1), (-1, 0), (0, -1)), np.int32)  # a step to where one looks: east, south, west, north
-LONGEST = 64
-"""Steps of an episode in a room of 8 by 8 cells, walls included, which is that of most levels."""
 SEEDS = 1_000_000  # how many levels there are of a seed
 
 
@@ -263,6 +268,31 @@ def vocabulary() -> Vocabulary:
     """The words of all missions of these levels. Sixteen words of a text are read, of which no mission has more."""
     frame = "go to pick up a the object ball box key in front of behind on your left right you"
     return Vocabulary.of_texts([" ".join((frame, *COLOURS))], words=16)
+
+
+def reworded(mission: str, parts: Sequence[str], rng: np.random.Generator) -> str:
+    """A mission in other words: "fetch the crimson orb at your back". What does not occur in it stays away.
+
+    **Arguments:**
+
+    - `parts`: what is said otherwise, of `PARTS`.
+    - `rng`: decides how. It is advanced.
+
+    **Raises:** `UsageError` for another part.
+    """
+    for part in parts:
+        if part not in PARTS:
+            raise unknown("part of a mission", part, PARTS)
+        for phrase, others in _phrases()[part].items():
+            chosen = others[int(rng.integers(len(others)))]
+            mission = re.sub(rf"\b{phrase}\b", chosen, mission)
+    return mission
+
+
+@functools.cache
+def _phrases() -> dict[str, dict[str, list[str]]]:
+    text = resources.files(__package__).joinpath("babyai_phrases.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
 @contextlib.contextmanager
