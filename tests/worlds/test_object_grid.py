@@ -126,6 +126,8 @@ def test_a_list_is_carried_out_in_order_and_pays_at_its_end():
     _, met, counted, earned = stepped(world, listed, state, RIGHT, seed=9)
     assert (counted["lists"], bool(met.last)) == (1, True)
     assert earned == pytest.approx(0.98)
+    _, _, _, earned = stepped(ObjectGrid(length=2, each=0.5), listed, standing(lying=lying), RIGHT, PICK, RIGHT)
+    assert earned == pytest.approx(2 * 0.5 + 1 - 0.06)
     # The second comes to nothing as long as the first is to be done.
     state, _, counted, _ = stepped(world, listed, standing(place=(3, 4), lying=lying), RIGHT)
     assert (int(state.index), counted["instructions"]) == (0, 0)
