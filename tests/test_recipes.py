@@ -156,6 +156,17 @@ def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     assert len(built) == 2
 
 
+def test_a_recipe_of_missions_builds_and_can_be_stepped(monkeypatch):
+    """What it comes to, the study `babyai` judges."""
+    pytest.importorskip("minigrid")
+    from headstart.worlds.adapters import babyai
+
+    few = babyai.draw_levels("GoToLocal", 8)
+    monkeypatch.setattr(babyai, "draw_levels", lambda name, count: few)
+    test_every_recipe_builds_and_can_be_stepped("babyai-filtered")
+    assert recipes.find("babyai-filtered").evaluate is not None
+
+
 @pytest.mark.slow
 def test_a_robot_reaches_where_it_is_told(tmp_path):
     pytest.importorskip("gymnasium_robotics")
