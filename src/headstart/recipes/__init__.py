@@ -48,6 +48,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
     "harlow-prefrontal": experience.harlow_prefrontal,
     "friends-textvin": instructions.friends_textvin,
+    "objectgrid-analogies": instructions.objectgrid_analogies,
     "xland-rl2": experience.xland_rl2,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,
