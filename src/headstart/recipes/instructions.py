@@ -35,8 +35,8 @@ def friends_textvin(iterations: int = 600) -> Recipe:
     return dataclasses.replace(recipe, evaluate=evaluate, observes="what the world shows, and what is said of things")
 
 
-def babyai_filtered(iterations: int = 192) -> Recipe:
-    """PPO goes where it is told: missions of BabyAI's GoToLocal, among eight things in a room, in 800,000 steps.
+def babyai_filtered(iterations: int = 120) -> Recipe:
+    """PPO goes where it is told: missions of BabyAI's GoToLocal, among eight things in a room, in 500,000 steps.
 
     Chevalier-Boisvert and others, 2019. Takes the extra `babyai`, and some seconds to make 4,000 levels.
     """
@@ -65,7 +65,7 @@ def following(world: BabyAI, iterations: int, *, encoder: Callable[..., Abstract
     from headstart.worlds.adapters.babyai import COLOURS, KINDS
 
     epochs, minibatches = 3, 4
-    rate = optax.linear_schedule(1e-3, 1e-4, iterations * epochs * minibatches)
+    rate = optax.linear_schedule(2.5e-3, 2.5e-4, iterations * epochs * minibatches)
     network = partial(Filtered, world, numbers=(len(KINDS), len(COLOURS)), encoder=encoder)
     learner = PPO(epochs=epochs, minibatches=minibatches, learning_rate=rate)
     return Online(world, network, learner, lanes=128, length=32)
