@@ -336,6 +336,7 @@ def learning(
     points: bool = True,
     family: str = "independent",
     restraint: float = 0.2,
+    entropy: float = 0.003,
     lanes: int = 64,
 ) -> Online:
     """How a controller is learned, in lists of one to four instructions of training, with a skill that stays as it is.
@@ -346,7 +347,7 @@ def learning(
     - `iterations`: of 64 lanes and 32 steps.
     - `gates`, `hard`, `points`: as for `InstructionController`.
     - `family`: what verbs mean.
-    - `restraint`: the weight of the gate's penalty.
+    - `restraint`, `entropy`: the weights of the gate's penalty and of the entropy of what is chosen.
     """
     grid = lists(4, shortest=1, family=family)
     world = grid if skill is None else Options(grid, skill, subtasks())
@@ -355,7 +356,7 @@ def learning(
         learning_rate=optax.linear_schedule(3e-3, 3e-4, iterations * 8),
         epochs=2,
         minibatches=4,
-        entropy_weight=0.003,
+        entropy_weight=entropy,
     )
     return Online(world, New(world, gates, hard, points), learner, lanes, 32)
 

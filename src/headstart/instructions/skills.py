@@ -21,6 +21,11 @@ The paper trains a teacher for each pair of training, and distils them all. Here
 shortest path: what it says is what such a teacher ends up knowing, and nothing of what is measured depends on how it
 came to know it. It teaches of pairs of training alone. The network has no recurrent layer, for the grid shows all that
 there is to be known of it and what was last done: so a skill does its deed once, and who wants two asks twice.
+
+φ(g) is linear in the products of a verb's numbers and an object's. A perceptron that hears verb and object side by
+side carries over by itself in this grid, where verbs are independent of objects, as the paper's did not: in one run it
+carried out 0.995 of the pairs never trained with. Of products nothing carries over by itself, and so what does is the
+analogies'.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def grounding(
     return Online(world, network, learner, lanes, length)
 
 
-def objectgrid_analogies(iterations: int = 120) -> Recipe:
+def objectgrid_analogies(iterations: int = 160) -> Recipe:
     """One skill for 24 pairs of a verb and an object, of which 8 are never trained with but known by analogy.
 
     Oh and others, 2017: teachers at first, then rewards, and a network that says when it is done.

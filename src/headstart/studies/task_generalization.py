@@ -71,7 +71,7 @@ CLAIM = (
 PAPER = Paper("oh2017zeroshot", ("table 1", "table 2"))
 
 SEEDS, QUICK_SEEDS = 3, 3
-SKILL = 120  # iterations of 256 lanes and 8 steps
+SKILL = 160  # iterations of 256 lanes and 8 steps
 SOFT, HARD = 80, 160  # iterations of 64 lanes and 32 steps
 JUDGED = 512  # episodes that judge
 FAMILIES = ("independent", "dependent")
