@@ -1,5 +1,6 @@
 """The study of MAESN: its verdicts fail of their own arms, controls are what they say, and a small one runs."""
 
+from dataclasses import fields
 from functools import partial
 
 import jax
@@ -73,8 +74,8 @@ def test_each_claim_fails_of_the_arm_that_it_is_about(name, score, claim):
 def test_controls_differ_from_the_method_in_what_they_say_alone():
     every = {name: process for name, (process, _) in pupils().items()}
     method = every[METHOD]
-    fields = [each for each in method.__dataclass_fields__ if each != "training"]
-    differing = lambda name: [each for each in fields if getattr(every[name], each) != getattr(method, each)]
+    names = [each.name for each in fields(method) if each.name != "training"]
+    differing = lambda name: [each for each in names if getattr(every[name], each) != getattr(method, each)]
     for name, kind, differs in (
         (SPACE, "MAESN", ["steps"]),
         (FREE, "MAESN", ["weight"]),
@@ -114,8 +115,8 @@ def test_a_latent_each_step_is_another_one_in_each_and_credited_with_what_follow
 
 
 def test_permuted_tasks_are_judged_by_others():
-    fields = {each: getattr(pupils()[METHOD][0], each) for each in MAESN.__dataclass_fields__}
-    process = maesn.Permuted(**fields)
+    method = pupils()[METHOD][0]
+    process = maesn.Permuted(**{each.name: getattr(method, each.name) for each in fields(method)})
     numbers = jnp.arange(20)
     judges = process.judges(numbers, key=jax.random.key(0))
     assert sorted(judges.tolist()) == list(range(20))

@@ -27,7 +27,7 @@ prior: in how many of eight parts of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ def pupils() -> dict[str, tuple[AbstractProcess, Judge]]:
     """Who is trained, and how each is judged, by name."""
     method = latent_exploring(HalfCircle(), width=WIDTH)
     shared = {each: getattr(method, each) for each in ("tasks", "lanes", "length", "discount", "trace")}
-    fields = {each: getattr(method, each) for each in method.__dataclass_fields__}
+    same = {each.name: getattr(method, each.name) for each in fields(method)}
     maml = MAML(Of(HalfCircle(), method.training), partial(Actor, HalfCircle(), width=WIDTH), InnerStep(RATE), **shared)
     untold = lambda told, key: Untold(method.network(told, key), method.size)
     return {
@@ -175,9 +175,9 @@ def pupils() -> dict[str, tuple[AbstractProcess, Judge]]:
         PRETRAINED: (replace(method, steps=0, network=untold), without),
         SCRATCH: (maml, without),
         KNOWING: (maml, told),
-        EACH: (EachStep(**fields), with_latents),
+        EACH: (EachStep(**same), with_latents),
         FREE: (replace(method, weight=0.0), with_latents),
-        PERMUTED: (Permuted(**fields), with_latents),
+        PERMUTED: (Permuted(**same), with_latents),
     }
 
 
