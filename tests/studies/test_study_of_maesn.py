@@ -11,7 +11,7 @@ import pytest
 from headstart.core.networks import Actor
 from headstart.core.policies import Gaussian
 from headstart.core.types import Percept
-from headstart.experience.maesn import MAESN, Told, prior
+from headstart.experience.maesn import Told, prior
 from headstart.progress import Quiet
 from headstart.studies import maesn
 from headstart.studies.maesn import (
