@@ -120,7 +120,7 @@ def built(monkeypatch):
 
 
 BOARDS = {"newgame", "reading"}  # which the study newgame judges
-ROBOTS = {"fetchreach-hindsight", "fetchpush-hindsight"}  # which take an extra, and seconds to make
+EXTRAS = {"fetchreach-hindsight", "fetchpush-hindsight", "babyai-filtered"}  # which take an extra, and seconds to make
 
 
 def assert_named(recipe, name):
@@ -129,7 +129,7 @@ def assert_named(recipe, name):
     assert json.loads(json.dumps(recipe.configuration)) == recipe.configuration
 
 
-@pytest.mark.parametrize("name", [name for name in recipes.RECIPES if name not in BOARDS | ROBOTS])
+@pytest.mark.parametrize("name", [name for name in recipes.RECIPES if name not in BOARDS | EXTRAS])
 def test_every_recipe_builds_and_can_be_stepped(name):
     recipe = recipes.find(name)
     assert_named(recipe, name)
@@ -142,7 +142,7 @@ def test_every_recipe_builds_and_can_be_stepped(name):
 
 
 def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
-    judged = {name for name in recipes.RECIPES.keys() - ROBOTS if recipes.find(name).evaluate}
+    judged = {name for name in recipes.RECIPES.keys() - EXTRAS if recipes.find(name).evaluate}
     # What studies and `tests/goals` judge.
     goals = {"bitflipping-hindsight", "push-hindsight", "fourrooms-uvfa", "pointgather-goals"}
     # What the studies `rl2`, `two_step`, `volatile_bandit`, `harlow` and `xland` and `tests/experience` judge.
@@ -153,6 +153,17 @@ def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     read = {"friends-textvin"}
     assert judged == recipes.PUBLISHED.keys() | BOARDS | goals | trials | gradients | read
     assert len(built) == 2
+
+
+def test_a_recipe_of_missions_builds_and_can_be_stepped(monkeypatch):
+    """What it comes to, the study `babyai` judges."""
+    pytest.importorskip("minigrid")
+    from headstart.worlds.adapters import babyai
+
+    few = babyai.draw_levels("GoToLocal", 8)
+    monkeypatch.setattr(babyai, "draw_levels", lambda name, count: few)
+    test_every_recipe_builds_and_can_be_stepped("babyai-filtered")
+    assert recipes.find("babyai-filtered").evaluate is not None
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ NET2NET = ("chen2016net2net", "taylor2007mappings")
 PROGRESSIVE = ("rusu2016progressive",)
 SPATIAL = ("janner2018spatial",)
 ACTOR_MIMIC = ("parisotto2016actormimic",)
+BABYAI = ("chevalierboisvert2019babyai", "chevalierboisvert2023minigrid")
 GROUNDING = ("narasimhan2018grounding",)
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
@@ -134,6 +135,9 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "pgx": ("koyamada2023",),
     "brax": ("freeman2021", "finn2017maml"),
     "metaworld": ("yu2019metaworld", "mclean2025metaworldplus"),
+    "BabyAI": BABYAI,
+    "babyai": (*BABYAI, "hui2020babyai", "perez2018film", "reimers2019", "wang2020minilm", *PPO, *SCORES),
+    "babyai-filtered": (*BABYAI, "perez2018film", *PPO, *SCORES),
 }
 """The keys of what each thing is made of, by its name on the command line."""
 
@@ -919,6 +923,45 @@ ENTRIES: dict[str, Entry] = {
             "booktitle": "NeurIPS Datasets and Benchmarks",
             "year": "2021",
         },
+    ),
+    "chevalierboisvert2019babyai": (
+        "inproceedings",
+        {
+            "author": "Chevalier-Boisvert, Maxime and Bahdanau, Dzmitry and Lahlou, Salem and Willems, Lucas and "
+            "Saharia, Chitwan and Nguyen, Thien Huu and Bengio, Yoshua",
+            "title": "{BabyAI}: A Platform to Study the Sample Efficiency of Grounded Language Learning",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2019",
+        },
+    ),
+    "chevalierboisvert2023minigrid": (
+        "inproceedings",
+        {
+            "author": "Chevalier-Boisvert, Maxime and Dai, Bolun and Towers, Mark and Perez-Vicente, Rodrigo and "
+            "Willems, Lucas and Lahlou, Salem and Pal, Suman and Castro, Pablo Samuel and Terry, Jordan",
+            "title": "Minigrid \\& Miniworld: Modular \\& Customizable Reinforcement Learning Environments for "
+            "Goal-Oriented Tasks",
+            "booktitle": "Advances in Neural Information Processing Systems, Datasets and Benchmarks Track",
+            "year": "2023",
+        },
+    ),
+    "perez2018film": (
+        "inproceedings",
+        {
+            "author": "Perez, Ethan and Strub, Florian and de Vries, Harm and Dumoulin, Vincent and Courville, Aaron",
+            "title": "{FiLM}: Visual Reasoning with a General Conditioning Layer",
+            "booktitle": "AAAI Conference on Artificial Intelligence",
+            "year": "2018",
+        },
+    ),
+    "hui2020babyai": (
+        "article",
+        {
+            "author": "Hui, David Yu-Tung and Chevalier-Boisvert, Maxime and Bahdanau, Dzmitry and Bengio, Yoshua",
+            "title": "{BabyAI} 1.1",
+            "year": "2020",
+        }
+        | _arxiv("2007.12770"),
     ),
     "yu2019metaworld": (
         "inproceedings",

@@ -128,6 +128,7 @@ def test_k_of_k_plus_one_steps_get_another_goal(batch):
         np.testing.assert_allclose(changed, share * 15 / 16, atol=0.06)
 
 
+@pytest.mark.exact
 def test_no_replays_leave_learning_as_it_is():
     """The law of sources: a weight of zero changes no bit."""
 

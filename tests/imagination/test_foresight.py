@@ -113,6 +113,7 @@ def test_it_reports_how_likely_the_best_action_is_where_there_is_one():
     assert float(metrics["foresight/seen"]) == 0
 
 
+@pytest.mark.exact
 def test_a_weight_of_zero_leaves_the_learner_bit_identical():
     network, key = ActorCritic(Acted(), jax.random.key(0), width=8), jax.random.key(1)
     draw = lambda *shape: jax.random.normal(jax.random.fold_in(key, len(shape)), (4, 2, *shape))

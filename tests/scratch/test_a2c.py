@@ -150,6 +150,7 @@ class Pull(AbstractSource):
         return self.weight() * distance, {"pull/distance": distance}
 
 
+@pytest.mark.exact
 def test_a_source_of_weight_zero_leaves_the_learner_bit_identical():
     pull = lambda weight: Chain((Pull(Frozen(jnp.array(weight)), jnp.array(5.0)),))
     plain, silent, heard = (probed(CHUNK, source)[0] for source in (Chain(), pull(0.0), pull(1.0)))

@@ -169,6 +169,7 @@ def pushed():
     return world, network, run()
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("name", LEARNERS)
 def test_hindsight_of_no_replays_leaves_the_learner_bit_identical(name, pushed):
     world, network, rollout = pushed

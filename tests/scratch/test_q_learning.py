@@ -149,6 +149,7 @@ class Twice(AbstractSource):
         return eqx.tree_at(lambda batch: batch.reward, batch, 2.0 * batch.reward)
 
 
+@pytest.mark.exact
 def test_a_source_of_weight_zero_leaves_the_learner_bit_identical():
     steps = rollout([[0, 2], [1, 1]], [[1, 0], [0, 1]], [[1.0, 4.0], [0.0, 2.0]], [[1.0, 1.0]] * 2, [[1, 1], [2, 0]])
     plain, silent, heard = (

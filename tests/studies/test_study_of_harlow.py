@@ -115,6 +115,7 @@ def test_accuracies_are_points_of_one_curve_and_chance_is_told_from_knowledge(mo
     assert (drawn["knows"].scores[0, 0, 1:] == 1).all()
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     world = Harlow(trials=2)
     settings = {"ITERATIONS": 2, "STAGES": 2, "LANES": 8, "WIDTH": 2, "EPISODES": 40, "WORLD": world}

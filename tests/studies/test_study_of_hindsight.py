@@ -107,6 +107,7 @@ def test_the_controls_are_what_they_say():
     assert jnp.any(network(percept, None)[0].policy != network(other, None)[0].policy)
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(hindsight, "STEPS", {8: 2_048, 15: 3_840, 20: 5_120})
     few = ("8 bits, future", "15 bits, goal not shown")

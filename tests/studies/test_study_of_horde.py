@@ -80,6 +80,7 @@ def test_a_walk_goes_where_its_moves_lead_and_never_ends():
 
 
 @pytest.mark.usefixtures("quick_to_compile")
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(horde, "STEPS", 20)
     monkeypatch.setattr(horde, "FITTED", Regression(steps=2, batch=8))

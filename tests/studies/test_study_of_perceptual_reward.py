@@ -111,6 +111,7 @@ def test_success_is_to_be_there_at_the_end(monkeypatch):
     )
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     small = {"LESSONS": 2, "STEPS": 128, "EPISODES": 4, "INSTANCES": 2}
     for name, value in small.items():

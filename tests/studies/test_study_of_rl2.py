@@ -113,6 +113,7 @@ def test_in_unrelated_trials_each_episode_has_a_task_of_its_own():
         assert (np.asarray(steps.percept.observation.begins) == 1).all()
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(rl2, "TRIALS", 8)
     monkeypatch.setattr(rl2, "TASKS", 8)

@@ -116,6 +116,7 @@ def test_who_plays_is_judged_in_every_episode_and_without_memory_beside(monkeypa
     assert f"{BLANKED}, gained" not in judged(DEAF, held_out, Deaf(network), jax.random.key(0))
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(xland, "TRIALS", 8)
     monkeypatch.setattr(xland, "ITERATIONS", 1)

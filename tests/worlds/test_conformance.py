@@ -18,6 +18,7 @@ from headstart.worlds.half_circle import HalfCircle
 from headstart.worlds.harlow import Harlow
 from headstart.worlds.image_maze import ImageMaze
 from headstart.worlds.navigation import Direction, Navigation, SparseCorners
+from headstart.worlds.object_grid import ObjectGrid
 from headstart.worlds.point import PointGather, TwoRoomMaze
 from headstart.worlds.probes import Acted, Constant, Delayed, Goal, Matched, Secret, Seen, Word
 from headstart.worlds.puddles import PuddleMaps
@@ -48,6 +49,7 @@ WORLDS = {
     "bit-flipping": lambda: BitFlipping(4),
     "push": Push,
     "friends-and-enemies": lambda: FriendsAndEnemies(each=2),
+    "object-grid": lambda: ObjectGrid(length=2, shortest=1, slots=3, counts=2, events=0.1, limit=30),
     "puddles": lambda: TimeLimit(PuddleMaps("global"), 75),
     "four-rooms": FourRooms,
     "four-rooms-image": lambda: FourRooms("image"),

@@ -49,6 +49,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "halfcircle-maesn": experience.halfcircle_maesn,
     "harlow-prefrontal": experience.harlow_prefrontal,
     "friends-textvin": instructions.friends_textvin,
+    "babyai-filtered": instructions.babyai_filtered,
     "xland-rl2": experience.xland_rl2,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,

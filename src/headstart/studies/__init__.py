@@ -30,6 +30,7 @@ STUDIES: dict[str, str] = {
     "volatile_bandit": "headstart.studies.volatile_bandit",
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
     "language_transfer": "headstart.studies.language_transfer",
+    "babyai": "headstart.studies.babyai",
     "rule_texts": "headstart.studies.rule_texts",
     "maesn": "headstart.studies.maesn",
     "harlow": "headstart.studies.harlow",

@@ -22,13 +22,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from headstart.core.network import AbstractNetwork, Memory
-from headstart.core.process import Online, ProcessState, train_at_once
+from headstart.core.process import AbstractProcess, Online, ProcessState, train_at_once
 from headstart.core.scan import scan
 from headstart.core.types import Key, Output, Percept, zeros_like
 from headstart.errors import UsageError
 from headstart.studies.book import Scores
 
-__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "gone_on", "judged", "taught", "watched"]
+__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "gone_on", "judged", "taught", "trained", "watched"]
 
 
 class Deaf(AbstractNetwork):
@@ -111,8 +111,8 @@ def watched(
     scores: Scores = {}
     for seed in range(seeds):
         train_key, judge_key = _keys(seed)
-        for stage, network in enumerate(_stages(process, iterations, stages, train_key), start=1):
-            for name, score in judge(stage, network, judge_key).items():
+        for stage, state in enumerate(trained(process, iterations, stages, key=train_key), start=1):
+            for name, score in judge(stage, state.learner.network, judge_key).items():
                 scores.setdefault(name, []).append(score)
     return scores
 
@@ -133,20 +133,25 @@ def gone_on(
 
     **Raises:** `UsageError` for iterations that are no multiple of the stages.
     """
-    return _stages(replace(process, network=_Given(network)), iterations, stages, key)
+    for state in trained(replace(process, network=_Given(network)), iterations, stages, key=key):
+        yield state.learner.network
 
 
-def _stages(process: Online, iterations: int, stages: int, key: Key) -> Iterator[AbstractNetwork]:
+def trained(process: AbstractProcess, iterations: int, stages: int, *, key: Key) -> Iterator[ProcessState]:
+    """What a process comes to after each of `stages` equal parts. The last ends where `train_at_once` does.
+
+    **Raises:** `UsageError` for iterations that are no multiple of the stages.
+    """
     if iterations % stages:
         raise UsageError(f"{iterations} iterations are not {stages} equal stages; ask for a multiple of {stages}")
     state = _part(process, None, key, jnp.arange(0))
     for indices in jnp.arange(iterations).reshape(stages, -1):
         state = _part(process, state, key, indices)
-        yield state.learner.network
+        yield state
 
 
 @eqx.filter_jit
-def _part(process: Online, state: ProcessState | None, key: Key, indices: Array) -> ProcessState:
+def _part(process: AbstractProcess, state: ProcessState | None, key: Key, indices: Array) -> ProcessState:
     """Iterations of these numbers, after `init` if there is no state yet. Ends where `train_at_once` does."""
     if state is None:
         return train_at_once(process, 0, key=key)

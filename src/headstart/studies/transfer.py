@@ -158,10 +158,11 @@ def process(world: Signposts) -> Online:
     """PPO as everybody has it here; whoever begins brings a network.
 
     With less reward for entropy, or with fewer units, it is soon sure of the wrong way for some signs, and never tries
-    another. From scratch in the source task, with keys that the study does not use, 64 units walk the whole path after
-    122,880 steps, of which 16 units walk 0.76 after 409,600. Nothing was chosen by how a target is learned.
+    another. From scratch in the source task, with keys that the study does not use, every one of five networks walks
+    the whole path after 40,960 steps; with half of that reward some need 122,880, and 16 units walk 0.76 of it after
+    409,600. Nothing was chosen by how a target is learned.
     """
-    learner = PPO(discount=0.9, learning_rate=3e-3, entropy_weight=0.2)
+    learner = PPO(discount=0.9, learning_rate=3e-3, entropy_weight=0.4)
     return Online(world, partial(ActorCritic, world, width=WIDTH), learner, LANES, LENGTH)
 
 

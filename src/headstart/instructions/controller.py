@@ -1,0 +1,380 @@
+"""A controller that carries out a list of instructions with a skill, and decides when it is time to look at the list.
+
+Oh, Singh, Lee and Kohli, *Zero-shot task generalization with multi-task deep reinforcement learning*, ICML 2017,
+section 5.2. It sees what the world shows and β of the subtask under way, and is not told how far it has come. At most
+moments nothing is to be decided, and it is the network itself that says when something is: an *update gate* c. With
+c = 0, pointer, context and subtask stay as they were. So it makes a few decisions in a long list, and what one of them
+led to is not far from it.
+
+| paper | here |
+|---|---|
+| M, the instructions' embeddings | the words of `Percept.instruction`, one column for each verb and each object |
+| p, the pointer; r = M p, what is read | `Mind.pointer`, `Mind.read` |
+| h, the context: LSTM(s, β, g, r, h) | `cell`, `Mind.state` |
+| l, softmax over {−1, 0, +1}; the pointer shifted by it | `shift`, `shifted` |
+| c, the update gate | `gate`, `Output.features` |
+| π(g given h, r), a factor for each parameter of g | `verb`, `thing`: what is read, unless the context says otherwise |
+| soft updates, with an L2 penalty of c, and then hard ones | `hard`; `Restraint` |
+| Hierarchical-Dynamic, -Short, -Long, Flat | `gates="learned"`, `"always"`, `"done"`; `FlatController` |
+
+An action of `headstart.core.options.Options` is 0 to go on, or a subtask: so c and the new subtask are one choice, of
+probabilities 1 − c, and c · π(g). While updates are *soft*, pointer and context move by c; where they are *hard*,
+they move if the action that was taken was a new subtask, and stay if it was not.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from headstart.core.network import AbstractNetwork, blank
+from headstart.core.networks import Linear, orthogonal
+from headstart.core.options import Options
+from headstart.core.policies import Categorical
+from headstart.core.process import Online
+from headstart.core.source import AbstractSource, Chain
+from headstart.core.types import Key, Metrics, Output, Percept, Step
+from headstart.core.world import AbstractWorld, Discrete
+from headstart.errors import UsageError
+from headstart.memory.lstm import LSTM
+from headstart.scratch.ppo import PPO
+from headstart.worlds.object_grid import KINDS, WORDS, ObjectGrid, View, pairs
+
+__all__ = [
+    "FlatController",
+    "Gates",
+    "InstructionController",
+    "Mind",
+    "New",
+    "Restraint",
+    "hardened",
+    "learning",
+    "lists",
+    "shifted",
+    "subtasks",
+]
+
+Gates = Literal["learned", "always", "never", "done"]
+
+VERB_COUNT = 3
+SHARP = 4.0  # logits of gate and shift, by those of their layers: they are to become decisions soon
+EACH_PAYS = 0.5
+READ = VERB_COUNT + KINDS  # numbers of an instruction that is read
+
+
+@functools.cache
+def _every() -> tuple[tuple[int, int, int], ...]:
+    return tuple((verb, thing, 1) for verb, thing in itertools.product(range(1, VERB_COUNT + 1), range(1, KINDS + 1)))
+
+
+def subtasks() -> Int[Array, "27 3"]:
+    """All that a controller may choose from: each verb of each object and of a box, once, for `Options`."""
+    return jnp.array(_every(), jnp.int32)
+
+
+class Mind(eqx.Module):
+    """The pointer over the list, what was read, and the context: as they are, or as they will be if updated."""
+
+    pointer: Float[Array, "*batch slots"]
+    read: Float[Array, "*batch read"]
+    state: tuple[Float[Array, "*batch width"], Float[Array, "*batch width"]]
+
+
+class InstructionController(AbstractNetwork):
+    """Chooses subtasks of an `Options` world in an `ObjectGrid`. `Output.features` is c.
+
+    **Arguments:**
+
+    - `world`: with as many subtasks as `subtasks` has.
+    - `width`: of the context, and of the layer before it.
+    - `gates`: when the list is looked at: `"learned"`; `"always"`, at every step; `"never"`, but at first; or
+      `"done"`, where β says so: at the ends of subtasks alone.
+    - `hard`: see the module.
+    - `points`: whether the pointer moves; for a control.
+
+    **Raises:** `UsageError` for another world or another kind of gate.
+    """
+
+    hear: Linear
+    told: Linear
+    cell: LSTM
+    gate: Linear
+    shift: Linear
+    inner: Linear
+    verb: Linear
+    thing: Linear
+    gain: Float[Array, ""]
+    critic: tuple[Linear, Linear]
+    slots: int = eqx.field(static=True)
+    gates: str = eqx.field(static=True)
+    hard: bool = eqx.field(static=True)
+    points: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        world: Options,
+        key: Key,
+        *,
+        width: int = 32,
+        gates: str = "learned",
+        hard: bool = True,
+        points: bool = True,
+    ):
+        if gates not in get_args(Gates):
+            raise UsageError(f"there is no gate {gates!r} of a controller; choose {', '.join(get_args(Gates))}")
+        grid = world.world
+        if not isinstance(grid, ObjectGrid) or len(world.subtasks) != len(_every()):
+            raise UsageError("an InstructionController chooses subtasks() in Options of an ObjectGrid; give it these")
+        self._make(grid, 1 + len(_every()) + 1, 0, width, key)
+        self.gates, self.hard, self.points = gates, hard, points
+
+    def _make(self, grid: ObjectGrid, told: int, actions: int, width: int, key: Key) -> None:
+        keys = jax.random.split(key, 10)
+        self.slots = grid.room
+        self.hear = Linear.drawn(grid.size**2 * KINDS, width, key=keys[0])
+        # What is told beside the map is some sixty numbers, that would be lost among the hundreds of a map.
+        self.told = Linear.drawn(3 * KINDS + told, width, key=keys[9])
+        self.cell = LSTM(width + READ, width, key=keys[1])
+        gate = orthogonal(2 * width + 1, 1, 0.03, keys[2])
+        # To begin with, what was begun is mostly gone on with: what is tried once a step is never seen to its end.
+        self.gate = Linear(gate.weight, jnp.array([-0.25]))
+        shift = orthogonal(2 * width + 1, 3, 0.03, keys[3])
+        # To begin with, the pointer mostly stays where it is.
+        self.shift = Linear(shift.weight, jnp.array([0.0, 0.5, 0.0]))
+        self.inner = Linear.drawn(2 * width + 1 + READ, width, key=keys[4])
+        self.verb = orthogonal(width, actions or VERB_COUNT, 0.01, keys[5])
+        self.thing = orthogonal(width, KINDS, 0.01, keys[6])
+        # To begin with, what is read is most often what is done.
+        self.gain = jnp.array(3.0)
+        self.critic = (Linear.drawn(2 * width + 1 + READ + 1, width, key=keys[7]), orthogonal(width, 1, 1.0, keys[8]))
+
+    def initial(self) -> tuple[Mind, Mind]:
+        mind = Mind((jnp.arange(self.slots) == 0).astype(jnp.float32), jnp.zeros(READ), self.cell.initial())
+        return mind, mind
+
+    def __call__(self, percept: Percept, memory: tuple[Mind, Mind]) -> tuple[Output, tuple[Mind, Mind]]:
+        return self._think(self._hear(percept), percept, memory)
+
+    def unroll(self, percepts: Percept, memory: tuple[Mind, Mind]) -> tuple[Output, tuple[Mind, Mind]]:
+        """As `AbstractNetwork.unroll`, but that all moments of a segment are heard at once."""
+
+        def moment(memory: Any, met: tuple[Array, Percept]) -> tuple[Any, Output]:
+            heard, percept = met
+            output, memory = self._think(heard, percept, blank(self, memory, percept.first))
+            return memory, output
+
+        memory, outputs = jax.lax.scan(moment, memory, (jax.vmap(self._hear)(percepts), percepts))
+        return outputs, memory
+
+    def _hear(self, percept: Percept) -> Float[Array, "width"]:
+        under = percept.observation
+        # A subtask, none, and β: what is under way, and whether it is done.
+        told = jnp.append(jax.nn.one_hot(under.subtask + 1, 1 + len(_every())), under.termination)
+        return self._heard(under.observation, told)
+
+    def _heard(self, view: View, told: Float[Array, "told"]) -> Float[Array, "width"]:
+        planes = view.planes
+        last = jax.nn.one_hot(jnp.stack([view.picked, view.transformed]) - 1, KINDS)
+        beside = jnp.concatenate([jnp.max(planes, axis=(0, 1)), last.ravel(), told])
+        return jax.nn.relu(self.hear(planes.ravel()) + self.told(beside))
+
+    def _think(
+        self, heard: Float[Array, "width"], percept: Percept, memory: tuple[Mind, Mind]
+    ) -> tuple[Output, tuple[Mind, Mind]]:
+        under = percept.observation
+        mind = memory[0]
+        if self.hard:  # what was done last says whether it was updated
+            assert percept.action is not None
+            mind = _mixed((percept.action > 0) & ~percept.first, memory[1], memory[0])
+        new, thought = self._updated(heard, mind, percept, under.termination)
+        none = under.subtask < 0
+        logit = SHARP * self.gate(jnp.concatenate([heard, mind.state[0], under.termination[None]]))[0]
+        fixed = {"always": jnp.array(True), "never": none, "done": none | (under.termination >= 0.5)}
+        if self.gates == "learned":
+            updates = jnp.where(none, 1.0, jax.nn.sigmoid(logit))
+            logs = jnp.where(none, jnp.array([-1e9, 0.0]), jax.nn.log_sigmoid(jnp.stack([-logit, logit])))
+        else:
+            updates = fixed[self.gates].astype(jnp.float32)
+            logs = jnp.where(fixed[self.gates], jnp.array([-1e9, 0.0]), jnp.array([0.0, -1e9]))
+        units = jax.nn.relu(self.inner(jnp.concatenate([thought, new.read])))
+        verb = self.gain * new.read[:VERB_COUNT] + self.verb(units)
+        thing = self.gain * new.read[VERB_COUNT:] + self.thing(units)
+        chosen = (jax.nn.log_softmax(verb)[:, None] + jax.nn.log_softmax(thing)).ravel()
+        policy = Categorical(jnp.append(logs[0], logs[1] + chosen), percept.legal)
+        kept = mind if self.hard else _mixed(updates, new, mind)
+        return Output(policy, self._value(thought, new, percept), updates), (kept, new)
+
+    def _updated(
+        self, heard: Float[Array, "width"], mind: Mind, percept: Percept, over: Float[Array, ""]
+    ) -> tuple[Mind, Array]:
+        """The mind after an update, and what it makes of this moment."""
+        said, state = self.cell(jnp.concatenate([heard, mind.read]), mind.state)
+        thought = jnp.concatenate([heard, said, over[None]])
+        pointer = shifted(mind.pointer, jax.nn.softmax(SHARP * self.shift(thought))) if self.points else mind.pointer
+        return Mind(pointer, pointer @ self._list(percept), state), thought
+
+    def _list(self, percept: Percept) -> Float[Array, "slots read"]:
+        assert percept.instruction is not None
+        listed = percept.instruction.reshape(-1, WORDS)
+        one = jax.nn.one_hot
+        return jnp.concatenate([one(listed[:, 0] - 1, VERB_COUNT), one(listed[:, 1] - 1, KINDS)], axis=1)
+
+    def _value(self, thought: Array, mind: Mind, percept: Percept) -> Float[Array, ""]:
+        listed = jnp.sum(self._list(percept)[:, :VERB_COUNT])
+        left = listed - mind.pointer @ jnp.arange(self.slots, dtype=jnp.float32)
+        told = jnp.concatenate([thought, mind.read, left[None] / 4])
+        return self.critic[1](jnp.tanh(self.critic[0](told)))[0]
+
+
+class FlatController(InstructionController):
+    """The same network without a skill: it chooses the actions of an `ObjectGrid` itself, and updates at each step."""
+
+    def __init__(self, world: AbstractWorld, key: Key, *, width: int = 32):
+        if not isinstance(world, ObjectGrid):
+            raise UsageError("a FlatController acts in an ObjectGrid itself; give it that and no Options")
+        assert isinstance(world.actions, Discrete)
+        self._make(world, 0, world.actions.count, width, key)
+        self.gates, self.hard, self.points = "always", False, True
+
+    def _hear(self, percept: Percept) -> Float[Array, "width"]:
+        return self._heard(percept.observation, jnp.zeros(0))
+
+    def _think(
+        self, heard: Float[Array, "width"], percept: Percept, memory: tuple[Mind, Mind]
+    ) -> tuple[Output, tuple[Mind, Mind]]:
+        new, thought = self._updated(heard, memory[0], percept, jnp.zeros(()))
+        units = jax.nn.relu(self.inner(jnp.concatenate([thought, new.read])))
+        policy = Categorical(self.verb(units), percept.legal)
+        return Output(policy, self._value(thought, new, percept), jnp.ones(())), (new, new)
+
+
+class Restraint(AbstractSource):
+    """An L2 penalty of the gate: who does not have to look at the list should not.
+
+    **Arguments:**
+
+    - `weight`: of the mean of c², beside the learner's own loss.
+    """
+
+    weight: float = eqx.field(static=True, default=0.2)
+
+    def loss(
+        self, network: AbstractNetwork, batch: Step, outputs: Output, *, key: Key
+    ) -> tuple[Float[Array, ""], Metrics]:
+        gate = jnp.asarray(outputs.features)
+        penalty = jnp.mean(jnp.square(gate))
+        return self.weight * penalty, {"restraint/gate": jnp.mean(gate)}
+
+
+def lists(
+    length: int,
+    side: str = "train",
+    *,
+    shortest: int | None = None,
+    family: str = "independent",
+    slots: int = 20,
+    events: float = 0.03,
+    size: int = 7,
+    each: float = EACH_PAYS,
+) -> ObjectGrid:
+    """The grid of whoever carries out lists: with boxes, and room for lists that are longer than those of training.
+
+    **Arguments:**
+
+    - `side`: of the pairs; all others are those of `ObjectGrid`.
+
+    In the paper nothing is paid before the end of a list. Here each of its instructions pays as well, whoever learns:
+    with a hundredth of the paper's steps, what only a whole list would tell is not found out by anybody.
+    """
+    return ObjectGrid(
+        pairs(side, family), family, length=length, shortest=shortest, slots=slots, events=events, size=size, each=each
+    )
+
+
+class New(eqx.Module):
+    """Makes a controller for a world of a key: of a skill's subtasks in `Options`, or a flat one in the grid itself.
+
+    **Arguments:** those of `InstructionController`.
+    """
+
+    world: Options | ObjectGrid
+    gates: str = eqx.field(static=True, default="learned")
+    hard: bool = eqx.field(static=True, default=True)
+    points: bool = eqx.field(static=True, default=True)
+
+    def __call__(self, key: Key) -> InstructionController:
+        if isinstance(self.world, ObjectGrid):
+            return FlatController(self.world, key)
+        return InstructionController(self.world, key, gates=self.gates, hard=self.hard, points=self.points)
+
+
+class _Taken(eqx.Module):
+    """Makes a controller of a key, but with the numbers of another one."""
+
+    new: New
+    network: InstructionController
+
+    def __call__(self, key: Key) -> InstructionController:
+        like = eqx.filter_eval_shape(self.new, key)  # of which the numbers are not wanted
+        return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(self.network))
+
+
+def learning(
+    skill: AbstractNetwork | None,
+    iterations: int,
+    *,
+    gates: str = "learned",
+    hard: bool = True,
+    points: bool = True,
+    family: str = "independent",
+    restraint: float = 0.2,
+    lanes: int = 64,
+) -> Online:
+    """How a controller is learned, in lists of one to four instructions of training, with a skill that stays as it is.
+
+    **Arguments:**
+
+    - `skill`: what carries subtasks out; a flat controller learns without one if `None`.
+    - `iterations`: of 64 lanes and 32 steps.
+    - `gates`, `hard`, `points`: as for `InstructionController`.
+    - `family`: what verbs mean.
+    - `restraint`: the weight of the gate's penalty.
+    """
+    grid = lists(4, shortest=1, family=family)
+    world = grid if skill is None else Options(grid, skill, subtasks())
+    learner = PPO(
+        source=Chain((Restraint(restraint),)),
+        learning_rate=optax.linear_schedule(3e-3, 3e-4, iterations * 8),
+        epochs=2,
+        minibatches=4,
+        entropy_weight=0.003,
+    )
+    return Online(world, New(world, gates, hard, points), learner, lanes, 32)
+
+
+def hardened(process: Online, network: InstructionController) -> Online:
+    """The same process, but with hard updates, going on from a network that was learned by soft ones."""
+    assert isinstance(process.network, New)
+    return replace(process, network=_Taken(replace(process.network, hard=True), network))
+
+
+def shifted(pointer: Float[Array, "slots"], by: Float[Array, "3"]) -> Float[Array, "slots"]:
+    """A soft pointer moved by −1, 0 and +1 with these weights; at either end it stays."""
+    back = jnp.append(pointer[1:], 0.0).at[0].add(pointer[0])
+    on = jnp.append(0.0, pointer[:-1]).at[-1].add(pointer[-1])
+    return by[0] * back + by[1] * pointer + by[2] * on
+
+
+def _mixed(share: Float[Array, ""] | Bool[Array, ""], new: Mind, old: Mind) -> Mind:
+    """So much of the new one, and the rest of the old one."""
+    if share.dtype == jnp.bool_:
+        return jax.tree.map(lambda new, old: jnp.where(share, new, old), new, old)
+    return jax.tree.map(lambda new, old: share * new + (1.0 - share) * old, new, old)
