@@ -45,7 +45,7 @@ from headstart.core.optimise import learns
 from headstart.core.policies import Gaussian
 from headstart.core.process import AbstractProcess
 from headstart.core.trust_region import TrustRegion
-from headstart.core.types import Choice, Key, Metrics, Percept, Rollout, Task
+from headstart.core.types import Choice, Frozen, Key, Metrics, Percept, Rollout, Task
 from headstart.core.world import AbstractWorld
 from headstart.core.wrappers import Like, OneTask
 from headstart.errors import UsageError
@@ -95,17 +95,21 @@ class Draws(eqx.Module):
         return jnp.mean(jnp.exp(source.log_prob(self.latent) - self.log_prob) * self.advantage)
 
 
+Rates = tuple[Float[Array, "size"], Float[Array, "size"]]  # of the mean, and of log σ
+
+
 class Explorer(eqx.Module):
-    """What evolves: the policy, a Gaussian over latents for each training task, and the step size of each number."""
+    """What evolves: the policy, a Gaussian over latents for each training task, and the step size of each number, unless
+    it is held."""
 
     network: AbstractNetwork
     latents: Gaussian  # [training, size]
-    rates: tuple[Float[Array, "size"], Float[Array, "size"]]  # of the mean, and of log σ
+    rates: Rates | Frozen[Rates]
 
     def move(self, source: Gaussian, draws: Draws) -> Gaussian:
         """The Gaussian after an inner step, unbatched. The network stays as it is."""
         up = jax.grad(draws.surrogate)(source)
-        mean_rate, spread_rate = self.rates
+        mean_rate, spread_rate = self.rates() if isinstance(self.rates, Frozen) else self.rates
         return Gaussian(source.mean + mean_rate * up.mean, source.log_std + spread_rate * up.log_std)
 
 
@@ -161,7 +165,7 @@ class MAESN(AbstractProcess):
     - `network`: from the world in which latents are told, and a key, to a fresh network.
     - `size`: how many numbers a latent has.
     - `weight`: β, of the divergence from the prior.
-    - `rate`: what all step sizes begin at.
+    - `rate`: what all step sizes begin at. `held`: whether they stay there, and are not learned.
     - `region`: how far the outer step goes.
     - `tasks`, `lanes`, `length`: tasks in an iteration, episodes in each before every step, and steps in each.
     - `steps`: inner steps; with 0, Gaussians learn by the outer step alone, as in the paper's latent space baseline.
@@ -177,6 +181,7 @@ class MAESN(AbstractProcess):
     size: int = 2
     weight: float = 0.1
     rate: float = 1.0
+    held: bool = False
     region: TrustRegion = TrustRegion()
     tasks: int = 20
     lanes: int = 20
@@ -203,7 +208,8 @@ class MAESN(AbstractProcess):
         network = self.network(Told(self.world, prior(self.size)), key)
         everywhere = jnp.zeros((self.number, self.size))
         rate = jnp.full(self.size, self.rate)
-        return Explorer(network, Gaussian(everywhere, everywhere), (rate, rate))
+        rates = Frozen((rate, rate)) if self.held else (rate, rate)
+        return Explorer(network, Gaussian(everywhere, everywhere), rates)
 
     def step(self, state: Explorer, *, key: Key) -> tuple[Explorer, Metrics]:
         number_key, gather_key = jax.random.split(key)
@@ -241,7 +247,7 @@ class MAESN(AbstractProcess):
             "episode/return": earned(outer.reward),
             "episode/return_before": earned(inner[0][1] if inner else outer.reward),
             "maesn/divergence": jnp.mean(before),
-            "maesn/rate": jnp.mean(jnp.stack(state.rates)),
+            "maesn/rate": jnp.mean(jnp.stack(jax.tree.leaves(state.rates))),
         }
         return Problem(numbers, tuple(draws for draws, _ in inner), outer, drawn, self.weight), metrics
 

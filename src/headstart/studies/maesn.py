@@ -1,7 +1,7 @@
 """Does a latent that is drawn once per episode explore where noise of actions does not find anything?
 
 Method: Gupta, Mendonca, Liu, Abbeel and Levine, *Meta-reinforcement learning of structured exploration strategies*,
-NeurIPS 2018, for a point instead of their robots (`headstart.worlds.half_circle`). Training is in 100 tasks, in which
+NeurIPS 2018, for a point instead of their robots (`headstart.worlds.half_circle`). Training is in 64 tasks, in which
 every step says the way, as in the authors' code. What was learned is judged in 30 tasks that were held out, in which
 only arriving pays: within 0.5 of a goal on the half circle of radius 2. Before each of 5 updates, 20 episodes are
 played. A task is *found* where any of the 20 earns anything, and an episode has *stayed* that still earns in its last
@@ -66,7 +66,7 @@ CLAIM = (
 PAPER = Paper("gupta2018maesn", ("figure 4", "figure 5"))
 
 SEEDS, QUICK_SEEDS = 5, 3
-ITERATIONS, WIDTH = 150, 32
+ITERATIONS, WIDTH = 300, 64
 TASKS = spread(30)
 WORLD = HalfCircle(reach=0.5)
 UPDATES = 5

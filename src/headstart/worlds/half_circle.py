@@ -75,8 +75,8 @@ class HalfCircle(AbstractWorld):
 def spread(count: int) -> Task:
     """So many tasks `[count]`, evenly spread over the half circle: each in the middle of its own share of it.
 
-    Two lists have no task in common where 2 divides one count more often than the other, as it does 100 and 30:
-    (2 i + 1) / 100 = (2 j + 1) / 30 would have 10 (2 j + 1) = 3 (2 i + 1), which is odd.
+    Two lists have no task in common where 2 divides one count more often than the other, as it does 64 and 30:
+    (2 i + 1) / 64 = (2 j + 1) / 30 would have 32 (2 j + 1) = 15 (2 i + 1), which is odd.
     """
     return Task(parameters=jax.vmap(_on_circle)((jnp.arange(count) + 0.5) / count * jnp.pi))
 
