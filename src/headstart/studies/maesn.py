@@ -10,7 +10,8 @@ all weights, by policy gradient.
 
 | arm | what it is |
 |---|---|
-| MAESN | the method |
+| MAESN | the method, with step sizes of a half |
+| step sizes learned | the same, but that the outer step moves them too; nothing is claimed of it |
 | latent space | the same but for the inner step: Gaussians are learned by the outer step alone |
 | MAML | no latent; an initial policy, by the same trust region |
 | pre-trained | no latent; one policy for all tasks, by the same trust region |
@@ -78,8 +79,9 @@ FOUND, LOST = 0.9, 0.4  # bars: tasks found
 STAYED, LEFT, BETTER = 0.7, 0.3, 0.15  # bars: episodes that stayed after all updates
 COVERED = 6.0  # parts
 
-METHOD, SPACE, MAML_ARM, PRETRAINED, SCRATCH, KNOWING = (
+METHOD, RATES, SPACE, MAML_ARM, PRETRAINED, SCRATCH, KNOWING = (
     "MAESN",
+    "step sizes learned",
     "latent space",
     "MAML",
     "pre-trained",
@@ -170,6 +172,7 @@ def pupils() -> dict[str, tuple[AbstractProcess, Judge]]:
     untold = lambda told, key: Untold(method.network(told, key), method.size)
     return {
         METHOD: (method, with_latents),
+        RATES: (replace(method, held=False), with_latents),
         SPACE: (replace(method, steps=0), with_latents),
         MAML_ARM: (maml, without),
         PRETRAINED: (replace(method, steps=0, network=untold), without),
