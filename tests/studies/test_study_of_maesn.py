@@ -22,6 +22,7 @@ from headstart.studies.maesn import (
     METHOD,
     PERMUTED,
     PRETRAINED,
+    RATES,
     SCRATCH,
     SPACE,
     Untold,
@@ -77,6 +78,7 @@ def test_controls_differ_from_the_method_in_what_they_say_alone():
     names = [each.name for each in fields(method) if each.name != "training"]
     differing = lambda name: [each for each in names if getattr(every[name], each) != getattr(method, each)]
     for name, kind, differs in (
+        (RATES, "MAESN", ["held"]),
         (SPACE, "MAESN", ["steps"]),
         (FREE, "MAESN", ["weight"]),
         (EACH, "EachStep", []),

@@ -99,8 +99,7 @@ Rates = tuple[Float[Array, "size"], Float[Array, "size"]]  # of the mean, and of
 
 
 class Explorer(eqx.Module):
-    """What evolves: the policy, a Gaussian over latents for each training task, and the step size of each number, unless
-    it is held."""
+    """What evolves: the policy, a Gaussian over latents for each training task, and step sizes, unless these are held."""
 
     network: AbstractNetwork
     latents: Gaussian  # [training, size]
