@@ -99,7 +99,7 @@ Rates = tuple[Float[Array, "size"], Float[Array, "size"]]  # of the mean, and of
 
 
 class Explorer(eqx.Module):
-    """What evolves: the policy, a Gaussian over latents for each training task, and step sizes, unless these are held."""
+    """What evolves: the policy, a Gaussian over latents for each training task, and step sizes that are not held."""
 
     network: AbstractNetwork
     latents: Gaussian  # [training, size]
