@@ -149,8 +149,8 @@ def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal", "harlow-prefrontal", "xland-rl2"}
     # What the studies `maml` and `maesn` judge.
     gradients = {"navigation-maml", "direction-maml", "halfcircle-maesn"}
-    # What the study `language_transfer` judges.
-    read = {"friends-textvin"}
+    # What the studies `language_transfer` and `task_generalization` judge.
+    read = {"friends-textvin", "objectgrid-analogies"}
     assert judged == recipes.PUBLISHED.keys() | BOARDS | goals | trials | gradients | read
     assert len(built) == 2
 

@@ -42,6 +42,8 @@ SPATIAL = ("janner2018spatial",)
 ACTOR_MIMIC = ("parisotto2016actormimic",)
 BABYAI = ("chevalierboisvert2019babyai", "chevalierboisvert2023minigrid")
 GROUNDING = ("narasimhan2018grounding",)
+TASKS = ("oh2017zeroshot", "rusu2016distillation")
+OPTIONS = ("sutton1999options",)
 UNIVERSAL = ("schaul2015", "perez2018", "duan2016", "humplik2019", "kim2014", "abdolmaleki2018")
 
 COMPOSED: dict[str, tuple[str, ...]] = {
@@ -78,6 +80,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "transfer": TRANSFER + NET2NET + PROGRESSIVE + PPO + SCORES,
     "spatial_reasoning": SPATIAL + UVFA + LSTM + SCORES,
     "language_transfer": GROUNDING + DQN + ACTOR_MIMIC + SCORES,
+    "task_generalization": TASKS + OPTIONS + PPO + LSTM + SCORES,
     "rule_texts": ("reimers2019", "wang2020minilm", "kim2014", "humplik2019", *SCORES),
     "halfcircle-maesn": MAESN + SCORES,
     "maesn": (*MAESN, "finn2017maml", *SCORES),
@@ -106,6 +109,10 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "Progressive": PROGRESSIVE,
     "PuddleMaps": SPATIAL,
     "FriendsAndEnemies": GROUNDING,
+    "ObjectGrid": ("oh2017zeroshot",),
+    "Analogies": ("oh2017zeroshot",),
+    "Options": OPTIONS,
+    "objectgrid-analogies": TASKS + PPO + SCORES,
     "friends-textvin": GROUNDING + DQN + SCORES,
     "Grounded": SPATIAL,
     "MiniLM": ("wang2020minilm", "reimers2019"),
@@ -238,6 +245,37 @@ ENTRIES: dict[str, Entry] = {
             "volume": "63",
             "pages": "849--874",
             "year": "2018",
+        },
+    ),
+    "oh2017zeroshot": (
+        "inproceedings",
+        {
+            "author": "Oh, Junhyuk and Singh, Satinder and Lee, Honglak and Kohli, Pushmeet",
+            "title": "Zero-Shot Task Generalization with Multi-Task Deep Reinforcement Learning",
+            "booktitle": "International Conference on Machine Learning",
+            "pages": "2661--2670",
+            "year": "2017",
+        },
+    ),
+    "rusu2016distillation": (
+        "inproceedings",
+        {
+            "author": "Rusu, Andrei A. and Colmenarejo, Sergio Gomez and Gulcehre, Caglar and Desjardins, Guillaume "
+            "and Kirkpatrick, James and Pascanu, Razvan and Mnih, Volodymyr and Kavukcuoglu, Koray and Hadsell, Raia",
+            "title": "Policy Distillation",
+            "booktitle": "International Conference on Learning Representations",
+            "year": "2016",
+        },
+    ),
+    "sutton1999options": (
+        "article",
+        {
+            "author": "Sutton, Richard S. and Precup, Doina and Singh, Satinder",
+            "title": "Between {MDPs} and semi-{MDPs}: A Framework for Temporal Abstraction in Reinforcement Learning",
+            "journal": "Artificial Intelligence",
+            "volume": "112",
+            "pages": "181--211",
+            "year": "1999",
         },
     ),
     "wang2020minilm": (

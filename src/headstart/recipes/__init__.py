@@ -50,6 +50,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "harlow-prefrontal": experience.harlow_prefrontal,
     "friends-textvin": instructions.friends_textvin,
     "babyai-filtered": instructions.babyai_filtered,
+    "objectgrid-analogies": instructions.objectgrid_analogies,
     "xland-rl2": experience.xland_rl2,
     "newgame": boardgames.newgame,
     "reading": boardgames.reading,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headstart.instructions.encoders import AbstractEncoder
     from headstart.worlds.adapters.babyai import BabyAI
 
-__all__ = ["babyai_filtered", "following", "friends_textvin", "grounding"]
+__all__ = ["babyai_filtered", "following", "friends_textvin", "grounding", "objectgrid_analogies"]
 
 
 def friends_textvin(iterations: int = 600) -> Recipe:
@@ -105,3 +105,14 @@ def grounding(
     }
     learner = DQN(**settings) if teacher is None else ActorMimic(**settings, teacher=teacher)
     return Online(world, network, learner, lanes, length)
+
+
+def objectgrid_analogies(iterations: int = 120) -> Recipe:
+    """One skill for 24 pairs of a verb and an object, of which 8 are never trained with but known by analogy.
+
+    Oh and others, 2017: teachers at first, then rewards, and a network that says when it is done.
+    """
+    from headstart.instructions.skills import Analogies, evaluate, learning
+
+    recipe = online(learning("independent", iterations, analogies=Analogies()), iterations)
+    return dataclasses.replace(recipe, evaluate=evaluate, observes="what the world shows, and one instruction")

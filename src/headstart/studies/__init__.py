@@ -31,6 +31,7 @@ STUDIES: dict[str, str] = {
     "spatial_reasoning": "headstart.studies.spatial_reasoning",
     "language_transfer": "headstart.studies.language_transfer",
     "babyai": "headstart.studies.babyai",
+    "task_generalization": "headstart.studies.task_generalization",
     "rule_texts": "headstart.studies.rule_texts",
     "maesn": "headstart.studies.maesn",
     "harlow": "headstart.studies.harlow",
