@@ -134,6 +134,7 @@ def test_parts_are_covered_by_episodes_that_end_near_the_circle():
     assert covered(np.concatenate([np.repeat(ring[:3], 33, axis=0), ring[5:6]])) == 3  # one in 100 is too few
 
 
+@pytest.mark.slow  # it compiles a dozen programs
 def test_a_small_one_runs_and_is_not_measured_twice(tmp_path, monkeypatch):
     for name, small in (("ITERATIONS", 1), ("WIDTH", 2), ("TASKS", spread(2)), ("UPDATES", 1)):
         monkeypatch.setattr(maesn, name, small)
