@@ -19,7 +19,6 @@ from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import BadData, UsageError
-from headstart.experience.maml import MAML
 from headstart.newgame import reading, training
 
 
@@ -138,8 +137,8 @@ def test_every_recipe_builds_and_can_be_stepped(name):
     state = eqx.filter_eval_shape(recipe.process.init, key=key)
     _, metrics = eqx.filter_eval_shape(recipe.process.step, state, key=key)
     assert "episode/return" in metrics
-    rollouts = recipe.process.tasks * (recipe.process.steps + 1) if isinstance(recipe.process, MAML) else 1
-    assert recipe.steps == rollouts * recipe.process.lanes * recipe.process.length
+    tasks = getattr(recipe.process, "tasks", 1) * (1 + getattr(recipe.process, "steps", 0))
+    assert recipe.steps == recipe.process.lanes * recipe.process.length * tasks
 
 
 def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
@@ -148,8 +147,8 @@ def test_every_recipe_that_can_be_judged_has_a_score_to_reach(built):
     goals = {"bitflipping-hindsight", "push-hindsight", "fourrooms-uvfa", "pointgather-goals"}
     # What the studies `rl2`, `two_step`, `volatile_bandit`, `harlow` and `xland` and `tests/experience` judge.
     trials = {"bandit-rl2", "twostep-prefrontal", "volatilebandit-prefrontal", "harlow-prefrontal", "xland-rl2"}
-    # What the studies `maml` judges.
-    gradients = {"navigation-maml", "direction-maml"}
+    # What the studies `maml` and `maesn` judge.
+    gradients = {"navigation-maml", "direction-maml", "halfcircle-maesn"}
     # What the studies `language_transfer` and `task_generalization` judge.
     read = {"friends-textvin", "objectgrid-analogies"}
     assert judged == recipes.PUBLISHED.keys() | BOARDS | goals | trials | gradients | read

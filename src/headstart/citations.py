@@ -30,6 +30,7 @@ CLASSICAL = ("thompson1933", "auer2002", "gittins1979", "kaufmann2018", "osband2
 TRPO = ("schulman2015trpo",)
 DICE = ("foerster2018dice", "farquhar2019loaded")
 MAML = ("finn2017maml", *TRPO, *DICE, "stadie2018emaml", "rothfuss2019promp", "duan2016benchmark")
+MAESN = ("gupta2018maesn", *TRPO, "duan2016benchmark")
 Q_LEARNING = ("watkins1992",)
 META_PARAMETERS = ("schweighofer2003meta",)
 RING = ("tanaka2004", *META_PARAMETERS)
@@ -81,6 +82,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "language_transfer": GROUNDING + DQN + ACTOR_MIMIC + SCORES,
     "task_generalization": TASKS + OPTIONS + PPO + LSTM + SCORES,
     "rule_texts": ("reimers2019", "wang2020minilm", "kim2014", "humplik2019", *SCORES),
+    "halfcircle-maesn": MAESN + SCORES,
+    "maesn": (*MAESN, "finn2017maml", *SCORES),
     "harlow-prefrontal": LEARNING_SET + PPO + LSTM + SCORES,
     "harlow": LEARNING_SET + PPO + LSTM + SCORES,
     "structured_bandit": ("wang2016", *CLASSICAL, *PPO, *LSTM, *SCORES),
@@ -117,6 +120,8 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "TwoStream": UVFA,
     "Horde": HORDE,
     "MAML": MAML,
+    "MAESN": MAESN,
+    "HalfCircle": ("gupta2018maesn",),
     "MetaParameters": META_PARAMETERS,
     "TrustRegion": TRPO,
     "PPO": PPO,
@@ -741,6 +746,15 @@ ENTRIES: dict[str, Entry] = {
             "title": "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks",
             "booktitle": "International Conference on Machine Learning",
             "year": "2017",
+        },
+    ),
+    "gupta2018maesn": (
+        "inproceedings",
+        {
+            "author": "Gupta, Abhishek and Mendonca, Russell and Liu, YuXuan and Abbeel, Pieter and Levine, Sergey",
+            "title": "Meta-Reinforcement Learning of Structured Exploration Strategies",
+            "booktitle": "Advances in Neural Information Processing Systems",
+            "year": "2018",
         },
     ),
     "foerster2018dice": (

@@ -14,6 +14,7 @@ from headstart.worlds.boardgames.trials import GameTrials
 from headstart.worlds.classic_control import Acrobot, CartPole, MountainCar, Pendulum
 from headstart.worlds.four_rooms import FourRooms, LavaWorld
 from headstart.worlds.friends_and_enemies import FriendsAndEnemies
+from headstart.worlds.half_circle import HalfCircle
 from headstart.worlds.harlow import Harlow
 from headstart.worlds.image_maze import ImageMaze
 from headstart.worlds.navigation import Direction, Navigation, SparseCorners
@@ -58,6 +59,8 @@ WORLDS = {
     "navigation": Navigation,
     "sparse-corners": SparseCorners,
     "direction": Direction,
+    "half-circle": HalfCircle,
+    "half-circle-sparse": lambda: HalfCircle(reach=0.5),
     "image-maze": ImageMaze,
     "bandit": Bandit,
     "bandit-trials": lambda: Trials(Bandit(3), 10),

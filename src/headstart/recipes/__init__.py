@@ -46,6 +46,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "direction-maml": experience.direction_maml,
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
+    "halfcircle-maesn": experience.halfcircle_maesn,
     "harlow-prefrontal": experience.harlow_prefrontal,
     "friends-textvin": instructions.friends_textvin,
     "babyai-filtered": instructions.babyai_filtered,

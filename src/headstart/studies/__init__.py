@@ -33,6 +33,7 @@ STUDIES: dict[str, str] = {
     "babyai": "headstart.studies.babyai",
     "task_generalization": "headstart.studies.task_generalization",
     "rule_texts": "headstart.studies.rule_texts",
+    "maesn": "headstart.studies.maesn",
     "harlow": "headstart.studies.harlow",
     "structured_bandit": "headstart.studies.structured_bandit",
     "transfer": "headstart.studies.transfer",
