@@ -100,8 +100,8 @@ def test_every_step_is_that_of_minigrid(worlds, name):
         assert mission == levels.missions[number]
         for moment, (seen, reward, terminated, truncated) in enumerate(steps):
             at = (number, moment - 1)
-            shown = jax.tree.map(lambda leaf: leaf[at], outcomes.observation)  # noqa: B023
-            shown = jax.tree.map(lambda leaf: leaf[number], first) if moment == 0 else shown  # noqa: B023
+            where, of = (at, outcomes.observation) if moment else (number, first)
+            shown = jax.tree.map(lambda leaf, where=where: leaf[where], of)
             np.testing.assert_array_equal(shown.image, seen["image"])
             assert shown.direction == seen["direction"]
             if moment:
