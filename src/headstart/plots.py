@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int
 
 from headstart.errors import BadData
 from headstart.evaluation import Curve, Estimate, Scores, estimate
@@ -24,6 +25,7 @@ INK = "#1f2933"
 GRID = "#8a94a6"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6a52", "#8a94a6")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+STRAIGHT = 25  # how many times the first count the last one may be for an axis in even steps
 
 
 @contextlib.contextmanager
@@ -83,7 +85,10 @@ def adaptation_curves(
                 name, (1, level), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
             )
         counts = np.concatenate([curve.games for curve in curves.values()])
-        _logarithmic_with_zero(axes, int(counts.min()), int(counts.max()))
+        if _near(counts):
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+        else:
+            _logarithmic_with_zero(axes, int(counts.min()), int(counts.max()))
         axes.set(xlabel=games, ylabel=score)
         axes.grid(axis="y")
         # As many columns as the longest name leaves room for, in characters.
@@ -175,6 +180,12 @@ def _blank(*, height: float, title: str) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     axes.set_title(title)
     return figure, axes
+
+
+def _near(counts: Int[np.ndarray, "counts"]) -> bool:
+    """Whether even steps show all of them: the first one after 0 is then not lost beside the last."""
+    beyond = counts[counts > 0]
+    return beyond.size > 0 and bool(counts.min() == 0 and beyond.min() > 1 and beyond.max() <= STRAIGHT * beyond.min())
 
 
 def _logarithmic_with_zero(axes: Axes, least: int, most: int) -> None:

@@ -55,3 +55,21 @@ def test_arms_that_are_named_by_games_make_curves():
     np.testing.assert_array_equal(found["PPO"].games, [100, 1000])
     assert found["PPO"].scores.shape == (3, 2, 2)
     np.testing.assert_array_equal(found["PPO, 1 seed"].at(9000), once.scores)
+
+
+def test_places_whose_scores_are_of_other_sizes_have_figures_of_their_own():
+    thrice = Arm.of([[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]])
+    names = [f"{place}: {who}, {count:,} steps" for place in "ab" for who in "xy" for count in (0, 2_000, 4_000)]
+    report = page(Result("s", "c", Paper("k", ()), dict.fromkeys(names, thrice), (), 0.0, 0, {}, {}, "", None))
+    said = [f"Score against steps in the world, for {place}: x, {place}: y." for place in "ab"]
+    assert [words for words in said if words not in report.html()] == []
+    assert [name for name, _ in report.images][:2] == ["curve", "curve-2"]
+
+
+def test_few_near_counts_are_shown_in_even_steps():
+    thrice = Arm.of([[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]])
+    near, far = (
+        {f"who, {count:,} steps": thrice for count in counts} for counts in ((0, 2_000, 6_000), (0, 10, 9_000))
+    )
+    scales = [plots.adaptation_curves(curves(named)).axes[0].get_xscale() for named in (near, far)]
+    assert scales == ["linear", "symlog"]

@@ -35,7 +35,7 @@ def page(result: Result) -> Report:
         [[verdict.claim, _word(verdict.holds), verdict.measured, verdict.threshold] for verdict in result.verdicts],
         caption="What was to be shown, and what was found.",
     )
-    for number, drawn in enumerate(_told_apart(curves(result.arms))):
+    for number, drawn in enumerate(_of_one_place(curves(result.arms))):
         (unit,) = {found["unit"] for name in result.arms if (found := POINT.fullmatch(name))}
         figure = plots.adaptation_curves(drawn, games=AXES[unit])
         name = f"curve-{number + 1}" if number else "curve"
@@ -79,6 +79,16 @@ def curves(arms: Mapping[str, Arm]) -> dict[str, Curve]:
         who: Curve(np.array(sorted(at)), np.stack([at[games].scores for games in sorted(at)], axis=-1))
         for who, at in points.items()
     }
+
+
+def _of_one_place(named: Mapping[str, Drawn]) -> Iterator[dict[str, Drawn]]:
+    """Those of one place, `place: who`, in figures of their own, for its scores are of a size of their own."""
+    places: dict[str, dict[str, Drawn]] = {}
+    for name, drawn in named.items():
+        place, apart, _ = name.partition(": ")
+        places.setdefault(place if apart else "", {})[name] = drawn
+    for of_place in places.values():
+        yield from _told_apart(of_place)
 
 
 def _told_apart(named: Mapping[str, Drawn]) -> Iterator[dict[str, Drawn]]:
