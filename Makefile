@@ -13,7 +13,7 @@ help:            ## show this list
 newgame: $(READY) ## meet a new board game: the main job
 	$(BIN)/headstart newgame
 
-# Most of a test's time is XLA's, which compiles about a third sooner without its newest code generator. What two programs
+# Most of a test's time is XLA's, which compiles many small programs sooner without its newest code generator. What two programs
 # round alike with it, they may round otherwise without; so tests of equal bits have a run of their own.
 test: $(READY) lint ## everything that continuous integration runs
 	XLA_FLAGS=--xla_cpu_use_fusion_emitters=false $(BIN)/python -m pytest -n 2 -m 'not slow and not exact'

@@ -15,7 +15,8 @@ of its place, or all of these (`headstart.worlds.adapters.babyai.reworded`). By 
 better there was set before it was trained.
 
 Beside it, what was published: the episodes that agents by PPO took to a success rate of 0.99, in thousands. Ours are
-those to 0.9 in new levels, looked at ten times on the way; so the two are not to be compared by their ratio.
+those to 0.9 in new levels, looked at ten times on the way; so the two are not to be compared by their ratio. They are
+given as others quote them, and were not compared with the papers themselves.
 
 | level | BabyAI, table 3 | BabyAI 1.1 (Hui and others, 2020), table 1 |
 |---|---|---|

@@ -8,7 +8,9 @@ is judged by the other 8; in a family of verbs that mean the same of all objects
 object's class, which nothing shows. The embedding of a pair is made of the product of a verb's numbers and an
 object's. To be shown: with analogies at least 0.85 of the pairs never trained with succeed, and 0.3 more than
 without; where verbs depend on objects at least 0.8, and without analogies at most 0.2. Analogies are told of all 24
-pairs, by their names. Measured beside it: analogies among the pairs of training alone, which leave the others open.
+pairs, by their names. The pairs that are held out where verbs depend on objects were chosen anew once, after a result:
+at first no visit was among them, and with analogies 0.413 succeeded after 60 iterations with one seed. Measured beside
+it: analogies among the pairs of training alone, which leave the others open.
 Controls that must fail, which is to gain less than 0.3 over no analogies: analogies that are permuted. And what hears
 of another pair than is asked for must fail with at least 0.8 of the pairs that it was trained with.
 
