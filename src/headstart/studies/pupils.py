@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.process import AbstractProcess, Online, ProcessState, train_at_once
@@ -28,7 +29,7 @@ from headstart.core.types import Key, Output, Percept, zeros_like
 from headstart.errors import UsageError
 from headstart.studies.book import Scores
 
-__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "gone_on", "judged", "taught", "trained", "watched"]
+__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "each_of", "gone_on", "judged", "taught", "trained", "watched"]
 
 
 class Deaf(AbstractNetwork):
@@ -89,12 +90,28 @@ Judge = Callable[[AbstractNetwork, Key], Mapping[str, float]]  # (network, key):
 
 
 def taught(process: Online, iterations: int, seeds: int, judge: Judge) -> Scores:
-    """Train from each of `seeds` seeds in turn, and judge each network that comes of it.
+    """Train from each of `seeds` seeds, and judge each network that comes of it.
 
     Whoever has the same seed is judged with the same key, also in `judged`.
     """
-    learned = eqx.filter_jit(lambda key: train_at_once(process, iterations, key=key).learner.network)
-    return _by_seed(learned, seeds, judge)
+    train_keys = jnp.stack([_keys(seed)[0] for seed in range(seeds)])
+    learned = lambda key: train_at_once(process, iterations, key=key).learner.network
+    return _by_seed(each_of(learned, train_keys), judge)
+
+
+def each_of(made: Callable[..., Any], *by_seed: PyTree[Array]) -> list[Any]:
+    """What is made of each seed, compiled: `made` of the first of everything, then of the second ...
+
+    A processor has enough to do with one, and makes them in turn. An accelerator would wait for most of the time, and
+    makes all at once.
+    """
+    nth = lambda tree, number: jax.tree.map(lambda leaf: leaf[number] if eqx.is_array(leaf) else leaf, tree)
+    seeds = range(len(jax.tree.leaves(by_seed)[0]))
+    if jax.default_backend() == "cpu":
+        made = eqx.filter_jit(made)
+        return [made(*nth(by_seed, seed)) for seed in seeds]
+    found = eqx.filter_jit(eqx.filter_vmap(made))(*by_seed)
+    return [nth(found, seed) for seed in seeds]
 
 
 def watched(
@@ -162,14 +179,13 @@ def _part(process: AbstractProcess, state: ProcessState | None, key: Key, indice
 
 def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
     """Judge who needs no training, as often as those who do."""
-    return _by_seed(lambda _: player, seeds, judge)
+    return _by_seed([player] * seeds, judge)
 
 
-def _by_seed(network: Callable[[Key], AbstractNetwork], seeds: int, judge: Judge) -> Scores:
+def _by_seed(networks: list[AbstractNetwork], judge: Judge) -> Scores:
     scores: Scores = {}
-    for seed in range(seeds):
-        train_key, judge_key = _keys(seed)
-        for name, score in judge(network(train_key), judge_key).items():
+    for seed, network in enumerate(networks):
+        for name, score in judge(network, _keys(seed)[1]).items():
             scores.setdefault(name, []).append(score)
     return scores
 

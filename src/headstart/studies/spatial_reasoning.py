@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -42,6 +41,7 @@ from headstart.instructions.spatial import (
 )
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
+from headstart.studies.pupils import each_of
 from headstart.studies.study import (
     Arm,
     Paper,
@@ -147,7 +147,6 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
 def learn(kind: str, name: str, pupil: Pupil, seeds: int) -> Scores:
     """Minus the mean error on each side, for each seed. All pupils of a seed learn from the same maps."""
 
-    @eqx.filter_jit
     def found(key: Key) -> dict[str, Float[Array, ""]]:
         learn_key, judge_key, new_key, fit_key = jax.random.split(key, 4)
         tasks = tasks_on(PuddleMaps(kind), CHARTS, ASKED, heard=pupil.heard, key=learn_key)
@@ -159,7 +158,7 @@ def learn(kind: str, name: str, pupil: Pupil, seeds: int) -> Scores:
             for side in SIDES
         }
 
-    by_seed = [found(jax.random.key(seed)) for seed in range(seeds)]
+    by_seed = each_of(found, jnp.stack([jax.random.key(seed) for seed in range(seeds)]))
     return {f"{kind}, {name}: {side}": [-float(each[side]) for each in by_seed] for side in SIDES}
 
 
