@@ -133,7 +133,7 @@ class InstructionController(AbstractNetwork):
         grid = world.world
         if not isinstance(grid, ObjectGrid) or len(world.subtasks) != len(_every()):
             raise UsageError("an InstructionController chooses subtasks() in Options of an ObjectGrid; give it these")
-        self._make(grid, 1 + len(_every()) + 1, 0, width, key)
+        self._make(grid, READ + 1, 0, width, key)
         self.gates, self.hard, self.points = gates, hard, points
 
     def _make(self, grid: ObjectGrid, told: int, actions: int, width: int, key: Key) -> None:
@@ -150,7 +150,7 @@ class InstructionController(AbstractNetwork):
         # To begin with, the pointer mostly stays where it is.
         self.shift = Linear(shift.weight, jnp.array([0.0, 0.5, 0.0]))
         self.inner = Linear.drawn(2 * width + 1 + READ, width, key=keys[4])
-        self.verb = orthogonal(width, actions or VERB_COUNT, 0.01, keys[5])
+        self.verb = orthogonal(width, actions or KINDS * VERB_COUNT, 0.01, keys[5])
         self.thing = orthogonal(width, KINDS, 0.01, keys[6])
         # To begin with, what is read is most often what is done.
         self.gain = jnp.array(3.0)
@@ -176,8 +176,11 @@ class InstructionController(AbstractNetwork):
 
     def _hear(self, percept: Percept) -> Float[Array, "width"]:
         under = percept.observation
-        # A subtask, none, and β: what is under way, and whether it is done.
-        told = jnp.append(jax.nn.one_hot(under.subtask + 1, 1 + len(_every())), under.termination)
+        # What is under way, and β: whether it is done. Verb and object apart, as a number for each pair would say
+        # nothing of pairs that were never under way in training.
+        verb, thing = jnp.divmod(under.subtask, KINDS)
+        subtask = jnp.concatenate([jax.nn.one_hot(verb, VERB_COUNT), jax.nn.one_hot(thing, KINDS)])
+        told = jnp.append(jnp.where(under.subtask < 0, 0.0, subtask), under.termination)
         return self._heard(under.observation, told)
 
     def _heard(self, view: View, told: Float[Array, "told"]) -> Float[Array, "width"]:
@@ -205,9 +208,11 @@ class InstructionController(AbstractNetwork):
             updates = fixed[self.gates].astype(jnp.float32)
             logs = jnp.where(fixed[self.gates], jnp.array([-1e9, 0.0]), jnp.array([0.0, -1e9]))
         units = jax.nn.relu(self.inner(jnp.concatenate([thought, new.read])))
-        verb = self.gain * new.read[:VERB_COUNT] + self.verb(units)
-        thing = self.gain * new.read[VERB_COUNT:] + self.thing(units)
-        chosen = (jax.nn.log_softmax(verb)[:, None] + jax.nn.log_softmax(thing)).ravel()
+        # An object, and a verb for each: that which is read for the object that is read, and any for others.
+        verb_read, thing_read = jnp.split(new.read, [VERB_COUNT])
+        thing = self.gain * thing_read + self.thing(units)
+        verb = self.gain * thing_read[:, None] * verb_read + self.verb(units).reshape(KINDS, VERB_COUNT)
+        chosen = (jax.nn.log_softmax(thing)[:, None] + jax.nn.log_softmax(verb)).T.ravel()
         policy = Categorical(jnp.append(logs[0], logs[1] + chosen), percept.legal)
         kept = mind if self.hard else _mixed(updates, new, mind)
         return Output(policy, self._value(thought, new, percept), updates), (kept, new)

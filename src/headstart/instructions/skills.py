@@ -181,13 +181,15 @@ class Distillation(AbstractSource):
     """Draws the policy towards what the teacher of a pair would do, in all states that the pupil comes to itself.
 
     Cross-entropy, as Rusu and others have it (*Policy distillation*, ICLR 2016). Its weight falls to 0 in equal steps:
-    from then on the pupil learns from rewards alone.
+    from then on the pupil learns from rewards alone. In every other state it is the teacher of another pair that is
+    asked: where one has just done what one was to do, an episode is over, but in a list the next instruction begins.
 
     **Arguments:**
 
     - `weight`: at first, beside the learner's own loss.
     - `rollouts`: after which nothing is left of it, 1 or more.
     - `family`: what verbs mean.
+    - `asked`: pairs that have teachers, by numbers; those of training.
 
     **Raises:** `UsageError` for no rollouts.
     """
@@ -195,6 +197,7 @@ class Distillation(AbstractSource):
     weight: float = eqx.field(static=True, default=1.0)
     rollouts: int = eqx.field(static=True, default=100)
     family: str = eqx.field(static=True, default="independent")
+    asked: Pairs = eqx.field(static=True, default=pairs())
     met: Int[Array, ""] = eqx.field(default_factory=lambda: jnp.zeros((), jnp.int32))
 
     def __check_init__(self):
@@ -207,12 +210,10 @@ class Distillation(AbstractSource):
     def loss(
         self, network: AbstractNetwork, batch: Step, outputs: Output, *, key: Key
     ) -> tuple[Float[Array, ""], Metrics]:
-        def target(percept: Percept) -> Float[Array, "actions"]:
-            assert percept.instruction is not None
-            return shortest(percept.observation, self.family, percept.instruction[0], percept.instruction[1])
-
-        wanted = jax.vmap(jax.vmap(target))(batch.percept)
-        error = -jnp.mean(jnp.sum(wanted * outputs.policy.log_probs, axis=-1))
+        after, said = _asking(batch.after, self.asked, key=key)
+        policy: Any = jax.vmap(lambda percept: network(percept, network.initial())[0].policy)(after)
+        wanted = jax.vmap(lambda view, words: shortest(view, self.family, words[0], words[1]))(after.observation, said)
+        error = -jnp.mean(jnp.sum(wanted * policy.log_probs, axis=-1))
         left = jnp.maximum(0.0, 1.0 - self.met / self.rollouts)
         return self.weight * left * error, {"distillation/loss": error}
 
@@ -236,19 +237,24 @@ class Terminations(AbstractSource):
     def loss(
         self, network: AbstractNetwork, batch: Step, outputs: Output, *, key: Key
     ) -> tuple[Float[Array, ""], Metrics]:
-        other_key, pair_key = jax.random.split(key)
-        after = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch.after)
-        assert after.instruction is not None
-        own = after.instruction[:, :WORDS]
-        drawn = jax.random.randint(pair_key, (len(own),), 0, len(self.asked))
-        other = jnp.pad(jnp.array(self.asked, jnp.int32)[drawn], ((0, 0), (0, 1)), constant_values=1)
-        said = jnp.where(jax.random.bernoulli(other_key, 0.5, (len(own), 1)), other, own)
-        after = eqx.tree_at(lambda percept: percept.instruction, after, said)
+        after, said = _asking(batch.after, self.asked, key=key)
         logits = jnp.asarray(jax.vmap(lambda percept: network(percept, network.initial())[0].features)(after))
         true = jax.vmap(lambda view, words: done(view, self.family, words[0], words[1]))(after.observation, said)
         error = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, true.astype(jnp.float32)))
         right = jnp.mean((logits > 0) == true)
         return self.weight * error, {"termination/loss": error, "termination/right": right}
+
+
+def _asking(percepts: Percept, pairs: Pairs, *, key: Key) -> tuple[Percept, Int[Array, "percepts 3"]]:
+    """Percepts `[T, B]` in a row, every other one of which is asked of any of these pairs, and what they are asked."""
+    other_key, pair_key = jax.random.split(key)
+    after = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), percepts)
+    assert after.instruction is not None
+    own = after.instruction[:, :WORDS]
+    drawn = jax.random.randint(pair_key, (len(own),), 0, len(pairs))
+    other = jnp.pad(jnp.array(pairs, jnp.int32)[drawn], ((0, 0), (0, 1)), constant_values=1)
+    said = jnp.where(jax.random.bernoulli(other_key, 0.5, (len(own), 1)), other, own)
+    return eqx.tree_at(lambda percept: percept.instruction, after, said), said
 
 
 def analogous(quadruple: Int[Array, "*batch 4 2"], family: str) -> Bool[Array, "*batch"]:
@@ -406,7 +412,7 @@ def learning(
     training = (*pairs("train", family), BOXES)
     world = ObjectGrid(training, family, events=0.3, size=size)
     sources = (
-        Distillation(rollouts=max(iterations // 2, 1), family=family),
+        Distillation(rollouts=max(iterations // 2, 1), family=family, asked=training),
         Terminations(family=family, asked=training),
         *(() if analogies is None else (analogies,)),
     )

@@ -55,6 +55,7 @@ from headstart.experience.meta_gradient import InnerStep
 from headstart.progress import AbstractObserver
 from headstart.recipes.experience import latent_exploring
 from headstart.studies.book import Book, Scores
+from headstart.studies.pupils import each_of
 from headstart.studies.study import Arm, Paper, Result, Verdict, arms_of, beats, conclude, must_fail, reaches, seeds_of
 from headstart.worlds.half_circle import HalfCircle, spread
 
@@ -196,11 +197,11 @@ class Of(Like):
 
 def learn(name: str, process: AbstractProcess, iterations: int, seeds: int, judge_one: Judge) -> Scores:
     """Train from each of `seeds` seeds in turn, and judge what comes of it. All arms are judged with the same keys."""
-    learned = eqx.filter_jit(lambda key: train_at_once(process, iterations, key=key))
+    learned = lambda key: train_at_once(process, iterations, key=key)
+    keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed)), out_axes=1)(jnp.arange(seeds))
     scores: Scores = {}
-    for seed in range(seeds):
-        train_key, judge_key = jax.random.split(jax.random.key(seed))
-        for what, score in judge_one(process, learned(train_key), judge_key).items():
+    for state, judge_key in zip(each_of(learned, keys[0]), keys[1], strict=True):
+        for what, score in judge_one(process, state, judge_key).items():
             scores.setdefault(f"{name}, {what}", []).append(score)
     return scores
 

@@ -13,7 +13,7 @@ make what it can of what is left to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,20 @@ from headstart.core.types import Key, Output, Percept, zeros_like
 from headstart.errors import UsageError
 from headstart.studies.book import Scores
 
-__all__ = ["Blank", "Deaf", "Forgetful", "Unaware", "each_of", "gone_on", "judged", "taught", "trained", "watched"]
+__all__ = [
+    "Blank",
+    "Deaf",
+    "Forgetful",
+    "Unaware",
+    "each_of",
+    "gone_on",
+    "judged",
+    "nth",
+    "stacked",
+    "taught",
+    "trained",
+    "watched",
+]
 
 
 class Deaf(AbstractNetwork):
@@ -105,13 +118,22 @@ def each_of(made: Callable[..., Any], *by_seed: PyTree[Array]) -> list[Any]:
     A processor has enough to do with one, and makes them in turn. An accelerator would wait for most of the time, and
     makes all at once.
     """
-    nth = lambda tree, number: jax.tree.map(lambda leaf: leaf[number] if eqx.is_array(leaf) else leaf, tree)
     seeds = range(len(jax.tree.leaves(by_seed)[0]))
     if jax.default_backend() == "cpu":
         made = eqx.filter_jit(made)
         return [made(*nth(by_seed, seed)) for seed in seeds]
     found = eqx.filter_jit(eqx.filter_vmap(made))(*by_seed)
     return [nth(found, seed) for seed in seeds]
+
+
+def nth(tree: PyTree, number: int) -> Any:
+    """Of a pytree of arrays `[n, ...]`, each array's element of that number."""
+    return jax.tree.map(lambda leaf: leaf[number] if eqx.is_array(leaf) else leaf, tree)
+
+
+def stacked(trees: Sequence[PyTree]) -> Any:
+    """One pytree of arrays `[n, ...]`, of n that are alike but for their arrays: `nth` takes it apart."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *trees)
 
 
 def watched(

@@ -49,7 +49,7 @@ from headstart.instructions.controller import New, hardened, lists, subtasks
 from headstart.instructions.skills import Analogies, finished
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
-from headstart.studies.pupils import taught
+from headstart.studies.pupils import each_of, nth, stacked, taught
 from headstart.studies.study import (
     Arm,
     Paper,
@@ -153,7 +153,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
             judge = partial(skilled, f"{family}, {name}", family)
             measure = partial(taught, process, SKILL, seeds, judge)
             scores |= book(f"{family}-{name}".replace(" ", "-"), about, measure)
-    skill = able()
+    skill = functools.cache(partial(able, seeds))  # which is learned when it is asked for, and once
     for name, pupil in PUPILS.items():
         observer.say(f"{name}: lists, {seeds} seeds ...")
         about = (
@@ -172,12 +172,12 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     return conclude("task_generalization", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
 
 
-def able() -> Callable[[int], AbstractNetwork]:
-    """The skill that controllers of a seed have: that of the first arm, of the same seed, learned when asked for."""
+def able(seeds: int) -> AbstractNetwork:
+    """The skills `[seeds]` that controllers have: those of the first arm, of the same seed."""
     family = FAMILIES[0]
     process = skills.learning(family, SKILL, analogies=analogies(family)[TOLD])
-    learned = eqx.filter_jit(lambda key: train_at_once(process, SKILL, key=key).learner.network)
-    return functools.cache(lambda seed: learned(jax.random.split(jax.random.key(seed))[0]))
+    learned = lambda key: train_at_once(process, SKILL, key=key).learner.network
+    return stacked(each_of(learned, jax.vmap(lambda key: jax.random.split(key)[0])(_seeds(seeds))))
 
 
 def skilled(name: str, family: str, network: AbstractNetwork, key: Key) -> dict[str, float]:
@@ -189,22 +189,29 @@ def skilled(name: str, family: str, network: AbstractNetwork, key: Key) -> dict[
     return found
 
 
-def learn(name: str, pupil: Pupil, skill: Callable[[int], AbstractNetwork], seeds: int) -> Scores:
+def learn(name: str, pupil: Pupil, skill: Callable[[], AbstractNetwork], seeds: int) -> Scores:
     """What a controller finishes, by the lists; and of its boxes, how many were transformed."""
-    trained = eqx.filter_jit(lambda process, count, key: train_at_once(process, count, key=key).learner.network)
-    made = partial(controller.learning, skill(0) if pupil.able else None, gates=pupil.gates, points=pupil.points)
+    of_seed = skill() if pupil.able else None
+    made = partial(controller.learning, nth(of_seed, 0), gates=pupil.gates, points=pupil.points)
     soft, hard, whole = made(SOFT, hard=False), made(HARD), made(SOFT + HARD)
+    trained = lambda process, count, key: train_at_once(process, count, key=key).learner.network
+
+    def learned(skill: AbstractNetwork | None, soft_key: Key, hard_key: Key) -> AbstractNetwork:
+        if skill is None:  # whose updates know no gate
+            return trained(whole, SOFT + HARD, soft_key)
+        network = trained(_with(soft, skill), SOFT, soft_key)
+        return trained(hardened(_with(hard, skill), network), HARD, hard_key)
+
+    soft_keys, hard_keys, judge_keys = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(_seeds(seeds))
     scores: Scores = {}
-    for seed in range(seeds):
-        soft_key, hard_key, judge_key = jax.random.split(jax.random.key(seed), 3)
-        if pupil.able:
-            network = trained(_with(soft, skill(seed)), SOFT, soft_key)
-            network = trained(hardened(_with(hard, skill(seed)), network), HARD, hard_key)
-        else:  # whose updates know no gate
-            network = trained(whole, SOFT + HARD, soft_key)
-        for what, score in listed(name, skill(seed) if pupil.able else None, network, judge_key).items():
+    for seed, network in enumerate(each_of(learned, of_seed, soft_keys, hard_keys)):
+        for what, score in listed(name, nth(of_seed, seed), network, judge_keys[seed]).items():
             scores.setdefault(what, []).append(score)
     return scores
+
+
+def _seeds(seeds: int) -> Key:
+    return jax.vmap(jax.random.key)(jnp.arange(seeds))
 
 
 def _with(process: Online, skill: AbstractNetwork) -> Online:
