@@ -150,7 +150,7 @@ class InstructionController(AbstractNetwork):
         # To begin with, the pointer mostly stays where it is.
         self.shift = Linear(shift.weight, jnp.array([0.0, 0.5, 0.0]))
         self.inner = Linear.drawn(2 * width + 1 + READ, width, key=keys[4])
-        self.verb = orthogonal(width, actions or KINDS * VERB_COUNT, 0.01, keys[5])
+        self.verb = orthogonal(width, actions or 2 * VERB_COUNT, 0.01, keys[5])
         self.thing = orthogonal(width, KINDS, 0.01, keys[6])
         # To begin with, what is read is most often what is done.
         self.gain = jnp.array(3.0)
@@ -208,10 +208,13 @@ class InstructionController(AbstractNetwork):
             updates = fixed[self.gates].astype(jnp.float32)
             logs = jnp.where(fixed[self.gates], jnp.array([-1e9, 0.0]), jnp.array([0.0, -1e9]))
         units = jax.nn.relu(self.inner(jnp.concatenate([thought, new.read])))
-        # An object, and a verb for each: that which is read for the object that is read, and any for others.
+        # An object, and a verb: that which is read for the object that is read, and another one for any other. A verb
+        # for each object would learn that some pairs are never asked for, which are those that are held out.
         verb_read, thing_read = jnp.split(new.read, [VERB_COUNT])
         thing = self.gain * thing_read + self.thing(units)
-        verb = self.gain * thing_read[:, None] * verb_read + self.verb(units).reshape(KINDS, VERB_COUNT)
+        same, other = jnp.split(self.verb(units), 2)
+        share = thing_read[:, None]
+        verb = share * (self.gain * verb_read + same) + (1.0 - share) * other
         chosen = (jax.nn.log_softmax(thing)[:, None] + jax.nn.log_softmax(verb)).T.ravel()
         policy = Categorical(jnp.append(logs[0], logs[1] + chosen), percept.legal)
         kept = mind if self.hard else _mixed(updates, new, mind)

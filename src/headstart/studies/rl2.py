@@ -158,7 +158,7 @@ class Family:
 
 FAMILIES = {
     "10 pulls": Family(Bandit(5), 1, 10, 3_072_000, 1_024, 0.3, 5.0, 5.0, BEST),
-    "100 pulls": Family(Bandit(5), 1, 100, 24_576_000, 128, 0.9, 30.0, 50.0, 78.7),
+    "100 pulls": Family(Bandit(5), 1, 100, 49_152_000, 128, 0.9, 30.0, 50.0, 78.7),
     "MDP": Family(TabularMDP(), 10, 10, 8_192_000, 512, 0.3, 30.0, 100.0, ORACLE),
 }
 CONTROLLED = ("10 pulls", "MDP")  # families that the controls are run in

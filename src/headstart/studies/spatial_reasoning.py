@@ -67,8 +67,9 @@ PAPER = Paper("janner2018spatial", ("section 6",))
 SEEDS, QUICK_SEEDS = 3, 3
 CHARTS, ASKED = 300, 36  # maps to learn from, and instructions on each
 JUDGED = 1_000  # tasks that judge, on as many maps
-FITTED, WALKED = Regression(steps=6_000, learning_rate=1e-2), Walking(rounds=600, learning_rate=1e-2)
-WIDTH = 16  # channels of convolutions
+FITTED = Regression(steps=10_000, batch=64, learning_rate=5e-3)
+WALKED = Walking(rounds=600, learning_rate=1e-2)
+WIDTH = 32  # channels of convolutions
 SIDES = ("train", "contrasts", "combinations", "paraphrases")
 JUDGED_BY = {"train": "new maps", "combinations": "new combinations", "paraphrases": "new sentences"}
 

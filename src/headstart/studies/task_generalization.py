@@ -73,8 +73,8 @@ CLAIM = (
 PAPER = Paper("oh2017zeroshot", ("table 1", "table 2"))
 
 SEEDS, QUICK_SEEDS = 3, 3
-SKILL = 160  # iterations of 256 lanes and 8 steps
-SOFT, HARD = 80, 160  # iterations of 64 lanes and 32 steps
+SKILL = 500  # iterations of 256 lanes and 8 steps
+SOFT, HARD = 500, 1_000  # iterations of 64 lanes and 32 steps: 3 million
 JUDGED = 512  # episodes that judge
 FAMILIES = ("independent", "dependent")
 
