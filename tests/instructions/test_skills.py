@@ -240,20 +240,37 @@ def test_analogies_move_the_embedding_and_nothing_else():
     assert moved == {"verbs", "things", "embedding"}
 
 
+class Liking(Exact):
+    """Likes each action better than the one before it."""
+
+    def __call__(self, percept, memory):
+        output, _ = super().__call__(percept, memory)
+        return eqx.tree_at(lambda output: output.policy, output, Categorical(jnp.arange(7.0), percept.legal)), None
+
+
 def test_distillation_is_cross_entropy_and_fades():
-    batch = batch_of(view((-1, 2, COW)), view((0, 2, COW)), (VISIT, COW, 1))
-    logits = jnp.arange(7.0)
-    outputs = Output(Categorical(logits[None, None]))
-    source = Distillation(weight=2.0, rollouts=4)
-    loss, metrics = source.loss(Exact("independent"), batch, outputs, key=KEY)
-    error = -float((jax.nn.log_softmax(logits)[UP] + jax.nn.log_softmax(logits)[RIGHT]) / 2)
+    # Where one came to there are two ways, and from where one was another two.
+    batch = batch_of(view((2, 1, COW)), view((-1, 2, COW)), (VISIT, COW, 1))
+    source, network = Distillation(weight=2.0, rollouts=4, asked=((VISIT, COW),)), Liking("independent")
+    loss, metrics = source.loss(network, batch, SAID, key=KEY)
+    liked = jax.nn.log_softmax(jnp.arange(7.0))
+    error = -float((liked[UP] + liked[RIGHT]) / 2)
     assert float(loss) == pytest.approx(2 * error)
     assert float(metrics["distillation/loss"]) == pytest.approx(error)
     for left in (0.75, 0.5, 0.25, 0, 0):
-        source = source.observe(batch, Exact("independent"), key=KEY)
-        assert float(source.loss(Exact("independent"), batch, outputs, key=KEY)[0]) == pytest.approx(2 * left * error)
+        source = source.observe(batch, network, key=KEY)
+        assert float(source.loss(network, batch, SAID, key=KEY)[0]) == pytest.approx(2 * left * error)
     with pytest.raises(UsageError, match="cannot fade in 0 rollouts"):
         Distillation(rollouts=0)
+
+
+def test_in_every_other_state_it_is_the_teacher_of_another_pair_that_is_asked():
+    batch = batch_of(view((0, 0, PIG)), view((0, 0, COW), picked=PIG), (PICK_UP, PIG, 1))
+    batch = jax.tree.map(lambda leaf: jnp.repeat(leaf, 400, axis=1), batch)
+    source = Distillation(asked=((VISIT, COW),))
+    loss = eqx.filter_jit(lambda network: source.loss(network, batch, SAID, key=KEY)[0])(Liking("independent"))
+    # There is no pig left, and on the cow a visit is over: both are to stay, and nothing is picked up.
+    assert float(loss) == pytest.approx(-float(jax.nn.log_softmax(jnp.arange(7.0))[STAY]))
 
 
 def test_terminations_are_asked_of_what_was_done_and_of_what_was_not():
