@@ -67,6 +67,7 @@ Gates = Literal["learned", "always", "never", "done"]
 VERB_COUNT = 3
 SHARP = 4.0  # logits of gate and shift, by those of their layers: they are to become decisions soon
 EACH_PAYS = 0.5
+NEVER = -1e9  # the logit of what is not chosen
 READ = VERB_COUNT + KINDS  # numbers of an instruction that is read
 
 
@@ -203,15 +204,16 @@ class InstructionController(AbstractNetwork):
         fixed = {"always": jnp.array(True), "never": none, "done": none | (under.termination >= 0.5)}
         if self.gates == "learned":
             updates = jnp.where(none, 1.0, jax.nn.sigmoid(logit))
-            logs = jnp.where(none, jnp.array([-1e9, 0.0]), jax.nn.log_sigmoid(jnp.stack([-logit, logit])))
+            logs = jnp.where(none, jnp.array([NEVER, 0.0]), jax.nn.log_sigmoid(jnp.stack([-logit, logit])))
         else:
             updates = fixed[self.gates].astype(jnp.float32)
-            logs = jnp.where(fixed[self.gates], jnp.array([-1e9, 0.0]), jnp.array([0.0, -1e9]))
+            logs = jnp.where(fixed[self.gates], jnp.array([NEVER, 0.0]), jnp.array([0.0, NEVER]))
         units = jax.nn.relu(self.inner(jnp.concatenate([thought, new.read])))
         # An object, and a verb: that which is read for the object that is read, and another one for any other. A verb
         # for each object would learn that some pairs are never asked for, which are those that are held out.
         verb_read, thing_read = jnp.split(new.read, [VERB_COUNT])
-        thing = self.gain * thing_read + self.thing(units)
+        there = jnp.any(under.observation.planes > 0, axis=(0, 1))  # for what is not, nothing can be done
+        thing = jnp.where(there, self.gain * thing_read + self.thing(units), NEVER)
         same, other = jnp.split(self.verb(units), 2)
         share = thing_read[:, None]
         verb = share * (self.gain * verb_read + same) + (1.0 - share) * other
@@ -344,7 +346,7 @@ def learning(
     points: bool = True,
     family: str = "independent",
     restraint: float = 0.2,
-    entropy: float = 0.003,
+    entropy: float = 0.03,
     lanes: int = 64,
 ) -> Online:
     """How a controller is learned, in lists of one to four instructions of training, with a skill that stays as it is.
