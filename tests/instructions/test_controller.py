@@ -60,8 +60,10 @@ def thought(network, percept, memory):
 
 
 def moment(subtask=4, termination=0.2, action=0, first=False):
-    """What is heard with a cow beside oneself, the fifth subtask under way, and β of it as given."""
-    view = View(jnp.zeros((7, 7), jnp.int32).at[3, 4].set(1), jnp.array(0), jnp.array(2))
+    """What is heard with a cow beside oneself, the fifth subtask under way, and β of it as given. What the list speaks
+    of is there too."""
+    cells = jnp.zeros((7, 7), jnp.int32).at[3, 4].set(1).at[0, :3].set(jnp.array([3, 4, 5]))
+    view = View(cells, jnp.array(0), jnp.array(2))
     legal = (jnp.arange(28) > 0) | (subtask >= 0)
     under = Under(view, jnp.array(subtask), jnp.array(termination))
     return Percept(under, jnp.array(first), instruction=LIST, legal=legal, action=jnp.array(action))
@@ -106,6 +108,13 @@ def test_what_is_read_is_mostly_what_is_done_at_first_and_something_must_be_begu
     assert float(new.pointer[0]) > 0.5  # it mostly stays where it is
     np.testing.assert_allclose(new.pointer.sum(), 1.0, atol=1e-5)
     assert subtasks()[output.policy.mode() - 1].tolist() == [1, 3, 1]
+
+
+def test_nothing_is_done_to_what_is_not_there():
+    output, _ = begun(controller())
+    chances = jnp.exp(output.policy.log_probs[1:]).reshape(3, BOX)
+    there = [thing for thing in range(BOX) if float(chances[:, thing].sum()) > 0]
+    assert there == [0, 2, 3, 4]
 
 
 def test_what_is_read_is_what_the_pointer_points_to():

@@ -63,6 +63,11 @@ def test_beating_measures_lower_bound_minus_upper_bound():
     assert verdict == Verdict("better", True, 0.5, 0.5)
 
 
+def test_two_that_are_equal_do_not_beat_each_other():
+    assert beats(arm(0.0, 0.0), arm(0.0, 0.0), claim="better").holds is False
+    assert beats(arm(0.0, 0.0), arm(0.0, 0.0), claim="better", quick=True).holds is False
+
+
 @pytest.mark.parametrize(
     ("control", "full", "quick"),
     [(arm(0.0, 0.1), True, True), (arm(0.1, 0.3), False, "undecided"), (arm(0.2, 0.3), False, False)],

@@ -173,7 +173,7 @@ def arms_of(scores: Mapping[str, Sequence[float]]) -> dict[str, Arm]:
 
 
 def beats(first: Arm, second: Arm, *, by: float = 0.0, claim: str, quick: bool = False) -> Verdict:
-    """The first's lower bound minus the second's upper bound is at least `by`.
+    """The first's lower bound minus the second's upper bound is at least `by`, and more than nothing.
 
     **Raises:** `UsageError` in a full run if an arm has too few seeds for an interval worth the name.
     """
@@ -181,7 +181,9 @@ def beats(first: Arm, second: Arm, *, by: float = 0.0, claim: str, quick: bool =
     if bounds is None:
         return Verdict(claim, "undecided", first.iqm - second.iqm, by)
     (low, high), (other_low, other_high) = bounds
-    return _judge(claim, low - other_high, by, holds=low - other_high >= by, refuted=high - other_low < by, quick=quick)
+    enough = lambda difference: difference >= by and difference > 0  # two that are equal do not beat each other
+    holds, refuted = enough(low - other_high), not enough(high - other_low)
+    return _judge(claim, low - other_high, by, holds=holds, refuted=refuted, quick=quick)
 
 
 def must_fail(control: Arm, bar: float, *, claim: str, quick: bool = False) -> Verdict:
