@@ -94,7 +94,8 @@ def _claims(result: Result) -> Iterator[str]:
         figures = f"{verdict.measured:.2f} | {verdict.threshold:.2f}"
         yield f"| {verdict.claim} | {DECISIONS[verdict.holds]} | {figures} |"
     yield ""
-    yield f"Made by `{result.command}` in {result.seconds / 3600:.1f} hours."
+    where = "" if result.device["backend"] == "cpu" else f", on one {result.device['kind']}"
+    yield f"Made by `{result.command}` in {result.seconds / 3600:.1f} hours{where}."
 
 
 def _arms(result: Result) -> Iterator[str]:

@@ -26,6 +26,7 @@ GRID = "#8a94a6"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6a52", "#8a94a6")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 STRAIGHT = 25  # how many times the first count the last one may be for an axis in even steps
+FEW = 6  # counts in ones that may be for it
 
 
 @contextlib.contextmanager
@@ -68,6 +69,8 @@ def adaptation_curves(
 
     **Raises:** `BadData` for no curve, or more than the palette tells apart.
     """
+    from matplotlib.ticker import MaxNLocator
+
     _check_number(len(curves))
     with style():
         figure, axes = _blank(height=4.4, title=title)
@@ -86,6 +89,7 @@ def adaptation_curves(
             )
         counts = np.concatenate([curve.games for curve in curves.values()])
         if _near(counts):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.xaxis.set_major_formatter("{x:,.0f}")
         else:
             _logarithmic_with_zero(axes, int(counts.min()), int(counts.max()))
@@ -185,7 +189,9 @@ def _blank(*, height: float, title: str) -> tuple[Figure, Axes]:
 def _near(counts: Int[np.ndarray, "counts"]) -> bool:
     """Whether even steps show all of them: the first one after 0 is then not lost beside the last."""
     beyond = counts[counts > 0]
-    return beyond.size > 0 and bool(counts.min() == 0 and beyond.min() > 1 and beyond.max() <= STRAIGHT * beyond.min())
+    if not beyond.size or counts.min() > 0:
+        return False
+    return bool(beyond.max() <= (FEW if beyond.min() == 1 else STRAIGHT * beyond.min()))
 
 
 def _logarithmic_with_zero(axes: Axes, least: int, most: int) -> None:

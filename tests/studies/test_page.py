@@ -68,8 +68,8 @@ def test_places_whose_scores_are_of_other_sizes_have_figures_of_their_own():
 
 def test_few_near_counts_are_shown_in_even_steps():
     thrice = Arm.of([[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]])
-    near, far = (
-        {f"who, {count:,} steps": thrice for count in counts} for counts in ((0, 2_000, 6_000), (0, 10, 9_000))
-    )
-    scales = [plots.adaptation_curves(curves(named)).axes[0].get_xscale() for named in (near, far)]
-    assert scales == ["linear", "symlog"]
+    counted = (0, 2_000, 6_000), (0, 1, 4), (0, 10, 9_000), (0, 1, 10)
+    named = [{f"who, {count:,} steps": thrice for count in counts} for counts in counted]
+    drawn = [plots.adaptation_curves(curves(each)).axes[0] for each in named]
+    assert [axes.get_xscale() for axes in drawn] == ["linear", "linear", "symlog", "symlog"]
+    assert [tick for axes in drawn for tick in axes.get_xticks() if tick != int(tick)] == []
