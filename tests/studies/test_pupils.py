@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +12,7 @@ from headstart.core.collect import example
 from headstart.core.networks import RecurrentActorCritic
 from headstart.errors import UsageError
 from headstart.recipes.experience import prefrontal
-from headstart.studies.pupils import Blank, Deaf, Forgetful, Unaware, judged, taught, watched
+from headstart.studies.pupils import Blank, Deaf, Forgetful, Unaware, each_of, judged, nth, stacked, taught, watched
 from headstart.worlds.tabular import TwoStep
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
@@ -94,3 +95,17 @@ def test_who_is_watched_ends_as_who_is_taught_and_changes_from_stage_to_stage():
     assert np.not_equal(found["stage 1"], found["stage 2"]).all()
     with pytest.raises(UsageError, match="4 iterations are not 3 equal stages"):
         watched(process, 4, 3, 1, lambda stage, network, key: {})
+
+
+def test_seeds_come_to_the_same_in_turn_and_at_once(monkeypatch):
+    keys = jnp.stack([jax.random.key(seed) for seed in range(3)])
+    drawn = [eqx.nn.Linear(2, 2, key=key) for key in keys]
+    made = lambda network, key: (network, network(jax.random.normal(key, (2,))), "said")
+    in_turn = each_of(made, stacked(drawn), keys)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    at_once = each_of(made, stacked(drawn), keys)
+    assert len(in_turn) == len(at_once) == 3
+    for one, other, network in zip(in_turn, at_once, drawn, strict=True):
+        assert eqx.tree_equal(one[0], network)
+        assert eqx.tree_equal(one, other, rtol=1e-6, atol=1e-6)
+    assert eqx.tree_equal(nth(stacked(drawn), 1), drawn[1])
