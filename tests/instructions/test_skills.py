@@ -14,16 +14,12 @@ from headstart.core.policies import Categorical
 from headstart.core.process import train_at_once
 from headstart.core.types import Choice, Output, Percept, Step
 from headstart.errors import UsageError
-from headstart.instructions import skills
+from headstart.instructions.analogies import Analogies, analogous, differences, no_analogies, quadruples
 from headstart.instructions.skills import (
-    Analogies,
     Distillation,
     Skill,
     Terminations,
-    analogous,
     learning,
-    no_analogies,
-    quadruples,
     shortest,
 )
 from headstart.worlds.object_grid import BOX, ObjectGrid, View, done, pairs
@@ -330,5 +326,5 @@ def test_analogies_carry_over_to_pairs_never_trained_with(family):
 
 def test_differences_are_those_of_differences():
     table = jnp.array([[1.0, 0.0], [4.0, 1.0], [0.0, 2.0], [1.0, 1.0]])
-    found = skills.differences(table, jnp.array([[0, 1, 2, 3]]))
+    found = differences(table, jnp.array([[0, 1, 2, 3]]))
     assert found.tolist() == [[-3 + 1, -1 - 1]]

@@ -9,8 +9,9 @@ from headstart.core.network import AbstractNetwork
 from headstart.core.options import Options
 from headstart.core.policies import Categorical
 from headstart.core.types import Output, Percept
+from headstart.instructions.analogies import quadruples
 from headstart.instructions.controller import New, lists, subtasks
-from headstart.instructions.skills import Skill, quadruples, shortest
+from headstart.instructions.skills import Skill, shortest
 from headstart.progress import Quiet
 from headstart.studies import task_generalization as study
 from headstart.studies.study import Arm, Verdict

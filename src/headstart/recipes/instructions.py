@@ -112,7 +112,8 @@ def objectgrid_analogies(iterations: int = 160) -> Recipe:
 
     Oh and others, 2017: teachers at first, then rewards, and a network that says when it is done.
     """
-    from headstart.instructions.skills import Analogies, evaluate, learning
+    from headstart.instructions.analogies import Analogies
+    from headstart.instructions.skills import evaluate, learning
 
     recipe = online(learning("independent", iterations, analogies=Analogies()), iterations)
     return dataclasses.replace(recipe, evaluate=evaluate, observes="what the world shows, and one instruction")

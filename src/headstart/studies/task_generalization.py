@@ -45,8 +45,9 @@ from headstart.core.process import Online, train_at_once
 from headstart.core.types import Choice, Key, Output, Percept
 from headstart.core.world import AbstractWorld
 from headstart.instructions import controller, skills
+from headstart.instructions.analogies import Analogies
 from headstart.instructions.controller import New, hardened, lists, subtasks
-from headstart.instructions.skills import Analogies, finished
+from headstart.instructions.skills import finished
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
 from headstart.studies.pupils import each_of, nth, stacked, taught
