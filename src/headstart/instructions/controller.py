@@ -302,7 +302,7 @@ def lists(
     - `side`: of the pairs; all others are those of `ObjectGrid`.
 
     In the paper nothing is paid before the end of a list. Here each of its instructions pays as well, whoever learns:
-    with a hundredth of the paper's steps, what only a whole list would tell is not found out by anybody.
+    in the half million steps that were tried at first, what only a whole list would tell was found out by nobody.
     """
     return ObjectGrid(
         pairs(side, family), family, length=length, shortest=shortest, slots=slots, events=events, size=size, each=each

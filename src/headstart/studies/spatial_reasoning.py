@@ -14,6 +14,9 @@ The score is minus the distance from the cell of the highest value to the goal, 
 asked as in training, for combinations of things and places that training never asked for, and in sentences that it
 never used. How often the goal is reached would say little: a walk that never turns back stumbles over it.
 
+How all are fitted was chosen anew once, after a result: with 16 channels and 6,000 steps of 32 tasks the filter was
+1.6 moves away on its own tasks, and 1.8 on new ones (local instructions, a seed that no arm has).
+
 To fail is to stay within a tenth of the way from who does not hear any words to no error at all.
 """
 
