@@ -302,7 +302,7 @@ def lists(
     - `side`: of the pairs; all others are those of `ObjectGrid`.
 
     In the paper nothing is paid before the end of a list. Here each of its instructions pays as well, whoever learns:
-    in the half million steps that were tried at first, what only a whole list would tell was found out by nobody.
+    in the half million steps that were tried at first, nobody found out what only a whole list would tell.
     """
     return ObjectGrid(
         pairs(side, family), family, length=length, shortest=shortest, slots=slots, events=events, size=size, each=each

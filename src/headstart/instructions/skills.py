@@ -172,9 +172,10 @@ def shortest(view: View, family: str, verb: Int[Array, ""], thing: Int[Array, ""
 class Distillation(AbstractSource):
     """Draws the policy towards what the teacher of a pair would do, in all states that the pupil comes to itself.
 
-    Cross-entropy in whatever a step led to, as Rusu and others have it (*Policy distillation*, ICLR 2016). Its weight falls to 0 in equal steps:
-    from then on the pupil learns from rewards alone. In every other state it is the teacher of another pair that is
-    asked: where one has just done what one was to do, an episode is over, but in a list the next instruction begins.
+    Cross-entropy in whatever a step led to, as Rusu and others have it (*Policy distillation*, ICLR 2016). Its weight
+    falls to 0 in equal steps: from then on the pupil learns from rewards alone. In every other state it is the teacher
+    of another pair that is asked: where one has just done what one was to do, an episode is over, but in a list the
+    next instruction begins.
 
     **Arguments:**
 
