@@ -94,7 +94,8 @@ def _claims(result: Result) -> Iterator[str]:
         figures = f"{verdict.measured:.2f} | {verdict.threshold:.2f}"
         yield f"| {verdict.claim} | {DECISIONS[verdict.holds]} | {figures} |"
     yield ""
-    where = "" if result.device["backend"] == "cpu" else f", on one {result.device['kind']}"
+    kinds = [kind for kind in result.device.get("measured_on", [result.device["kind"]]) if kind != "cpu"]
+    where = f", on one {' and one '.join(kinds)}" if kinds else ""
     yield f"Made by `{result.command}` in {result.seconds / 3600:.1f} hours{where}."
 
 

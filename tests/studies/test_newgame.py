@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -85,10 +86,13 @@ def test_a_part_that_was_measured_is_not_measured_again_unless_it_would_be_anoth
     assert len(calls) == 1
     assert book.seconds < 1
     (stored,) = tmp_path.iterdir()
-    stored.write_text(stored.read_text().replace('"seconds": 0', '"seconds": 3600'))
+    assert book.kinds == {jax.devices()[0].device_kind}
+    elsewhere = stored.read_text().replace('"seconds": 0', '"seconds": 3600')
+    stored.write_text(elsewhere.replace('"device": "cpu"', '"device": "another chip"'))
     again = Book(tmp_path, Quiet())
     assert again("ppo-0", about, measure) == {"arm": [0.25, 0.5]}
     assert again.seconds == 3600, "whichever run of the study it was measured in"
+    assert again.kinds == {"another chip"}, "and on whatever"
     assert len(calls) == 1
     assert Book(tmp_path, Quiet())("ppo-0", about | {"games": 25}, measure) == {"arm": [0.25, 0.5]}
     assert len(calls) == 2

@@ -191,7 +191,7 @@ def test_where_nothing_can_be_stored_the_path_is_named(tmp_path):
         study.write(result(True), tmp_path / "file")
 
 
-def conclude(*, quick, verdicts):
+def conclude(*, quick, verdicts, **about):
     return study.conclude(
         study="words",
         claim="words help",
@@ -201,6 +201,7 @@ def conclude(*, quick, verdicts):
         seed=3,
         quick=quick,
         seconds=2.0,
+        **about,
     )
 
 
@@ -219,6 +220,10 @@ def test_a_conclusion_says_what_it_ran_on():
     assert concluded.seed == 3
     assert "jax" in concluded.versions
     assert concluded.device["backend"] == "cpu"
+    assert concluded.device["measured_on"] == ["cpu"]
+    verdicts = (Verdict("c", True, 1.0, 0.0),)
+    apart = conclude(quick=False, verdicts=verdicts, kinds={"cpu", "another chip"})
+    assert apart.device["measured_on"] == ["another chip", "cpu"]
     assert concluded.command
 
 

@@ -212,7 +212,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
             scores |= book(f"{level}-{who}".replace(" ", "-"), about, measure)
     arms = arms_of(scores)
     verdicts = judge(arms, quick=quick)
-    return conclude("babyai", claim, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude("babyai", claim, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds)
 
 
 def lessons(pupil: Pupil, levels: Levels, iterations: int) -> Counting:

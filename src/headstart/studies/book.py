@@ -28,27 +28,39 @@ class Book:
 
     - `directory`: where the files go; what is there of something else, as `about` says, is measured anew.
 
-    `seconds` is what all parts took together, in whichever run of the study they were measured.
+    `seconds` is what all parts took together, in whichever run of the study they were measured, and `kinds` are those
+    of the devices that they were measured on.
     """
 
     def __init__(self, directory: Path, observer: AbstractObserver):
         self.directory, self.observer = directory, observer
         self.seconds = 0.0
+        self.kinds: set[str] = set()
 
     def __call__(self, name: str, about: Any, measure: Callable[[], Scores]) -> Scores:
         path, made = self.directory / f"{name}.json", fingerprint(about)
         if path.exists() and (stored := json.loads(path.read_text()))["of"] == made:
             self.seconds += stored["seconds"]
+            self.kinds.add(stored.get("device", "an unknown device"))
             return stored["scores"]
         started = time.monotonic()
         scores = measure()
         for arm, found in scores.items():
             self.observer.say(f"{name}: {arm}: {np.mean(found):.3f}")
         seconds = time.monotonic() - started
+        about_run = rundir.about({}, 0, "")
+        kind = about_run["device"]["kind"]
         self.seconds += seconds
+        self.kinds.add(kind)
         self.observer.say(f"{name} took {seconds:.0f} s")
         # In the order in which they were measured, so that a study that goes on tells the same story.
-        stored = {"of": made, "commit": rundir.about({}, 0, "")["commit"], "seconds": round(seconds), "scores": scores}
+        stored = {
+            "of": made,
+            "commit": about_run["commit"],
+            "device": kind,
+            "seconds": round(seconds),
+            "scores": scores,
+        }
         text = json.dumps(stored, indent=1, allow_nan=False)
         replace_file(path, f"{text}\n".encode())
         # Every compiled program takes some of the memory maps that a process may have (65,530 on Linux): a study of

@@ -170,7 +170,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         scores |= book(name.replace(", ", "-").replace(" ", "-"), about, partial(learn, name, pupil, seeds))
     arms = arms_of(scores)
     verdicts = judge(arms, quick=quick)
-    return conclude("goal_directed", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude("goal_directed", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

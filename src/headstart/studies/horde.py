@@ -144,7 +144,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     scores |= book("cost", ("cost", CROWDS, CROWD_STEPS, AGAIN, TIMES), cost)
     arms = arms_of(scores)
     verdicts = judge(arms, quick=quick)
-    return conclude("horde", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude("horde", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

@@ -130,7 +130,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         scores |= book(name.replace(" ", "-"), about, partial(learn, name, every, seeds))
     arms = arms_of(scores)
     verdicts = judge(arms, quick=quick)
-    return conclude("language_transfer", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude(
+        "language_transfer", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def _learning(*given: Any, **more: Any) -> Online:

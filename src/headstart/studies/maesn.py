@@ -158,7 +158,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         how = partial(learn, name, process, iterations, seeds, judge_one)
         scores.update(book(name.replace(" ", "-"), (name, *about, configuration(process)), how))
     arms = arms_of(scores)
-    return conclude("maesn", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "maesn", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 Judge = Callable[[Any, Any, Key], Mapping[str, float]]

@@ -137,7 +137,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     about = (seeds, SMOOTH, CORNER.iterations, configuration(list(explorers().values())))
     scores |= book(CORNERS, about, partial(explore, seeds))
     arms = arms_of(scores)
-    return conclude("maml", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "maml", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

@@ -157,7 +157,16 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     drawn = {name for name in scores if name.endswith(" steps")}
     shares = {name: Arm.share(found) for name, found in scores.items() if name not in drawn}
     arms = shares | arms_of({name: scores[name] for name in scores if name in drawn})
-    return conclude("meta_parameters", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "meta_parameters",
+        CLAIM,
+        PAPER,
+        arms,
+        judge(arms, quick=quick),
+        quick=quick,
+        seconds=book.seconds,
+        kinds=book.kinds,
+    )
 
 
 def pupil(start: Start, player: str) -> Online:

@@ -92,7 +92,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         for name in dict.fromkeys(name for scores in measured for name in scores)
     }
     verdicts = judge(arms, size, quick=quick)
-    return conclude("newgame", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude("newgame", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds)
 
 
 def measure(encounter: Encounter, book: Book) -> Scores:

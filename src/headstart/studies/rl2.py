@@ -181,7 +181,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
             about = (each.steps, TRIALS, sorted(pupil.judged), configuration(pupil.process))
             measure(name, about, partial(learn, pupil, each, seeds))
     arms = arms_of(scores)
-    return conclude("rl2", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "rl2", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def pupils(family: str) -> dict[str, Pupil]:

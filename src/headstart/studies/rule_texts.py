@@ -257,7 +257,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
     shipped = prior.load()[0].inference.reader
     arms = arms_of(scores | judged(SHIPPED, [shipped], vocabulary().tokens, library))
     verdicts = judge(arms, quick=quick)
-    return conclude("rule_texts", claim, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude("rule_texts", claim, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds)
 
 
 def lessons(pupil: Pupil, library: Library, size: Size, *, mistaught: bool) -> Reading:

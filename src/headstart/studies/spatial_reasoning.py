@@ -145,7 +145,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
             scores |= book(f"{kind}-{name}".replace(", ", "-").replace(" ", "-"), about, measure)
     arms = arms_of(scores)
     verdicts = judge(arms, quick=quick)
-    return conclude("spatial_reasoning", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude(
+        "spatial_reasoning", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def learn(kind: str, name: str, pupil: Pupil, seeds: int) -> Scores:

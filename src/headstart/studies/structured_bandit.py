@@ -95,7 +95,14 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         scores.update(book(name.replace(" ", "-"), about, how))
     arms = arms_of(scores)
     return conclude(
-        "structured_bandit", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds
+        "structured_bandit",
+        CLAIM,
+        PAPER,
+        arms,
+        judge(arms, quick=quick),
+        quick=quick,
+        seconds=book.seconds,
+        kinds=book.kinds,
     )
 
 

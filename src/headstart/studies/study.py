@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -275,6 +275,7 @@ def conclude(
     *,
     quick: bool,
     seconds: float,
+    kinds: Collection[str] = (),
     seed: int = 0,
 ) -> Result:
     """Put a result together, with what it ran on and how.
@@ -282,6 +283,7 @@ def conclude(
     **Arguments:**
 
     - `seconds`: what all of its parts took together.
+    - `kinds`: of the devices that they were measured on; that of this process if empty.
     - `seed`: the first one.
 
     **Raises:** `UsageError` for a study without verdicts, or a full one that leaves something undecided.
@@ -300,7 +302,7 @@ def conclude(
         seconds=seconds,
         seed=seed,
         versions=about["versions"],
-        device=about["device"],
+        device=about["device"] | {"measured_on": sorted(kinds or {about["device"]["kind"]})},
         command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         commit=about["commit"],
     )

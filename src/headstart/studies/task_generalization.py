@@ -170,7 +170,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         scores |= book(name.replace(" ", "-"), about, partial(learn, name, pupil, skill, seeds))
     arms = arms_of(scores)
     verdicts = judge_all(arms, quick=quick)
-    return conclude("task_generalization", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude(
+        "task_generalization", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def able(seeds: int) -> AbstractNetwork:

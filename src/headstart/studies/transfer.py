@@ -151,7 +151,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
 
         scores |= book(name, (*about, name, POINTS, LARGER, FINAL, LEVEL, repr(world)), measure)
     arms = arms_of(scores)
-    return conclude("transfer", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "transfer", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def process(world: Signposts) -> Online:

@@ -91,7 +91,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         how = partial(taught, process, ITERATIONS, seeds, partial(measured, name))
         scores.update(book(name.replace(" ", "-"), about, how))
     arms = arms_of(scores)
-    return conclude("two_step", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "two_step", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def pupils() -> dict[str, Online]:

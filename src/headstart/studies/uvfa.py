@@ -89,7 +89,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         scores |= book(name.replace(" ", "-"), (name, *settings), partial(_each, measure, seeds))
     arms = arms_of(scores)
     verdicts = judge(arms, quick=quick)
-    return conclude("uvfa", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds)
+    return conclude("uvfa", CLAIM, PAPER, arms, verdicts, quick=quick, seconds=book.seconds, kinds=book.kinds)
 
 
 def judge(arms: Mapping[str, Arm], *, quick: bool) -> tuple[Verdict, ...]:

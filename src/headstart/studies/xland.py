@@ -85,7 +85,9 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
         how = partial(taught, process, ITERATIONS, seeds, partial(judged, name, held_out))
         scores.update(book(name.replace(" ", "-"), about, how))
     arms = arms_of(scores)
-    return conclude("xland", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds)
+    return conclude(
+        "xland", CLAIM, PAPER, arms, judge(arms, quick=quick), quick=quick, seconds=book.seconds, kinds=book.kinds
+    )
 
 
 def pupils(training: Trials) -> dict[str, Online]:
