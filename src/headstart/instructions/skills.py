@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from headstart.instructions.analogies import Analogies
 
 __all__ = [
+    "BOXES",
     "Distillation",
     "Skill",
     "Terminations",
@@ -79,7 +80,8 @@ __all__ = [
 
 VERB_COUNT = 3
 FACTORS, EMBEDDED = 32, 32  # numbers of a verb and of an object, and of φ(g)
-BOXES = (3, BOX)  # to transform a box is a skill too, of which no instruction speaks
+BOXES = (3, BOX)
+"""To transform a box is a skill too, of which no instruction speaks."""
 
 Pairs = tuple[tuple[int, int], ...]
 
