@@ -21,7 +21,9 @@ are finished, at least twice as many as by a controller that updates at each ste
 subtask ends; a flat controller finishes at most 0.05 of them; and at least 0.8 of all boxes are transformed before they
 are gone. Controls that must fail, which is to finish less than half of what is asked for: a pointer that is
 held, a gate that is never open, and instructions that are shuffled. A gate that is always open is the first of the two
-others.
+others. What a controller hears, and that boxes tempt it from the beginning, was chosen for all gates after short runs
+with a seed that is none of these: before, no box was transformed, and 0.15 of the lists of 20 that it never met were
+finished.
 """
 
 from __future__ import annotations
