@@ -1,10 +1,15 @@
 """Grounded spatial reasoning: an instruction becomes a filter over the map, and the value of every cell follows.
 
 Janner, Narasimhan and Barzilay, *Representation learning for grounded spatial reasoning*, TACL 2018 (section 4). What
-is next to what is a *local* matter: the text makes a 3 by 3 kernel, with which the things on the map are convolved.
+is next to what is a *local* matter: the text makes a kernel, with which the things on the map are convolved.
 What lies furthest to the north is a *global* one: the text makes three coefficients, of a map that rises from row to
 row, of one that rises from column to column, and of a constant one. Small convolutions then make values of both and of
 the lie of the land.
+
+The paper's kernel is 3 by 3, and its text 30 numbers. A kernel of 3 by 3 does not reach "two cells left of the well",
+and 30 numbers cannot say each of six things in each of thirteen places by a layer that is linear. So here the kernel is
+5 by 5 and the text 128 numbers, for whatever reads. Maps rise from −1 to 1 and not from 0 to 9, which with a constant
+map spans the same, but does not drown what is near. Five hidden layers of convolutions follow, as values reach far.
 
 | paper | here |
 |---|---|
@@ -51,8 +56,10 @@ __all__ = [
 ]
 
 CELLS = SIZE * SIZE
-TEXT = 30  # numbers of an encoded text
+TEXT = 128  # numbers of an encoded text
+REACH = 2  # how many cells from a thing a place may be that a kernel of words finds
 THING = 7  # numbers of an embedded thing
+DEPTH = 5  # hidden layers of convolutions, after those of words
 ValueMap = TypeVar("ValueMap", bound="AbstractValueMap")
 NewEncoder = Callable[..., AbstractEncoder]
 ENCODER: NewEncoder = partial(Recurrent, width=15)
@@ -72,7 +79,7 @@ class Grounded(AbstractValueMap):
     **Arguments:**
 
     - `encoder`: made as `encoder(vocabulary, size, key=key)`.
-    - `width`: channels of the hidden convolutions.
+    - `width`: channels of the hidden convolutions; `depth`: how many layers.
     """
 
     land: Float[Array, "2"]
@@ -90,7 +97,7 @@ class Grounded(AbstractValueMap):
         *,
         encoder: NewEncoder = ENCODER,
         width: int = 32,
-        depth: int = 3,
+        depth: int = DEPTH,
         local: bool = True,
         gradient: bool = True,
     ):
@@ -98,7 +105,7 @@ class Grounded(AbstractValueMap):
         self.land = jax.random.normal(land_key, (2,))
         self.things = jax.random.normal(things_key, (1 + len(THINGS), THING))
         self.encoder = encoder(vocabulary().size, TEXT, key=encoder_key)
-        self.kernel = Linear.drawn(TEXT, 9 * THING, key=kernel_key)
+        self.kernel = Linear.drawn(TEXT, (2 * REACH + 1) ** 2 * THING, key=kernel_key)
         self.coefficients = Linear.drawn(TEXT, 3, key=coefficients_key)
         sizes = [3, *[width] * depth, 1]
         self.tail = tuple(
@@ -110,9 +117,9 @@ class Grounded(AbstractValueMap):
     def __call__(self, task: Task) -> Float[Array, "cells"]:
         chart, text = task.parameters, read(self.encoder, task)
         things = jax.nn.one_hot(chart.things, len(self.things)) @ self.things
-        near = neighbourhoods(things) @ self.kernel(text)
-        rows, columns = jnp.meshgrid(jnp.arange(SIZE), jnp.arange(SIZE), indexing="ij")
-        far = jnp.stack([rows, columns, jnp.ones_like(rows)], axis=-1).astype(jnp.float32) @ self.coefficients(text)
+        near = neighbourhoods(things, REACH) @ self.kernel(text)
+        down, right = jnp.meshgrid(*[jnp.linspace(-1.0, 1.0, SIZE)] * 2, indexing="ij")
+        far = jnp.stack([down, right, jnp.ones_like(down)], axis=-1) @ self.coefficients(text)
         # A map that is flat says nothing, and the convolutions keep their shape.
         maps = [near * self.local, far * self.gradient, self.land[chart.puddle.astype(int)]]
         hidden = jnp.stack(maps, axis=-1)
@@ -160,7 +167,7 @@ class ConvolutionalText(AbstractValueMap):
     of_map: Linear
     tail: tuple[Linear, ...]
 
-    def __init__(self, key: Key, *, encoder: NewEncoder = ENCODER, width: int = 32, depth: int = 3):
+    def __init__(self, key: Key, *, encoder: NewEncoder = ENCODER, width: int = 32, depth: int = DEPTH):
         land_key, things_key, encoder_key, map_key, *tail_keys = jax.random.split(key, 5 + depth)
         self.land = jax.random.normal(land_key, (2,))
         self.things = jax.random.normal(things_key, (1 + len(THINGS), THING))
@@ -188,14 +195,15 @@ def read(encoder: AbstractEncoder, task: Task) -> Float[Array, "size"]:
     return encoder(task.instruction)
 
 
-def neighbourhoods(maps: Float[Array, "rows columns channels"]) -> Float[Array, "rows columns nine_channels"]:
-    """Of each cell the 3 by 3 cells around it, laid end to end; zeros beyond the edge.
+def neighbourhoods(maps: Float[Array, "rows columns channels"], reach: int = 1) -> Float[Array, "rows columns around"]:
+    """Of each cell the 3 by 3 cells around it, or more for a reach of more, laid end to end; zeros beyond the edge.
 
     A convolution is then a product, which on CPUs is several times as fast at these sizes.
     """
     rows, columns, _ = maps.shape
-    wide = jnp.pad(maps, ((1, 1), (1, 1), (0, 0)))
-    return jnp.concatenate([wide[i : i + rows, j : j + columns] for i in range(3) for j in range(3)], axis=-1)
+    wide = jnp.pad(maps, ((reach, reach), (reach, reach), (0, 0)))
+    offsets = range(2 * reach + 1)
+    return jnp.concatenate([wide[i : i + rows, j : j + columns] for i in offsets for j in offsets], axis=-1)
 
 
 class Regression(eqx.Module):

@@ -219,7 +219,7 @@ def vocabulary() -> Vocabulary:
     return Vocabulary.of_texts(texts)
 
 
-PARAPHRASES = 12  # of each
+PARAPHRASES = 60  # of each
 
 
 def _sentences(thing: int, south: int, east: int, down: int, right: int, *, side: str) -> list[str]:
