@@ -120,7 +120,8 @@ def built(monkeypatch):
 
 
 BOARDS = {"newgame", "reading"}  # which the study newgame judges
-EXTRAS = {"fetchreach-hindsight", "fetchpush-hindsight", "babyai-filtered"}  # which take an extra, and seconds to make
+# Which take an extra, and seconds to make.
+EXTRAS = {"fetchreach-hindsight", "fetchpush-hindsight", "babyai-filtered", "halfcheetah-maml"}
 
 
 def assert_named(recipe, name):
@@ -164,6 +165,14 @@ def test_a_recipe_of_missions_builds_and_can_be_stepped(monkeypatch):
     monkeypatch.setattr(babyai, "draw_levels", lambda name, count: few)
     test_every_recipe_builds_and_can_be_stepped("babyai-filtered")
     assert recipes.find("babyai-filtered").evaluate is not None
+
+
+# As in tests of its adapter.
+@pytest.mark.filterwarnings("ignore")
+def test_a_recipe_of_a_cheetah_builds_and_can_be_stepped():
+    pytest.importorskip("brax.envs")
+    test_every_recipe_builds_and_can_be_stepped("halfcheetah-maml")
+    assert recipes.find("halfcheetah-maml").process.length == 200
 
 
 @pytest.mark.slow

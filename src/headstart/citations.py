@@ -71,6 +71,7 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "rl2": RL2 + PPO + CLASSICAL + SCORES,
     "navigation-maml": MAML + SCORES,
     "direction-maml": MAML + SCORES,
+    "halfcheetah-maml": (*MAML, "freeman2021", *SCORES),
     "maml": MAML + SCORES,
     "meta_parameters": META_PARAMETERS + Q_LEARNING + ("tanaka2004",) + SCORES,
     "twostep-prefrontal": TWO_STEP + PPO + LSTM + SCORES,

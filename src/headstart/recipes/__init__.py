@@ -44,6 +44,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "bandit-rl2": experience.bandit_rl2,
     "navigation-maml": experience.navigation_maml,
     "direction-maml": experience.direction_maml,
+    "halfcheetah-maml": experience.halfcheetah_maml,
     "twostep-prefrontal": experience.twostep_prefrontal,
     "volatilebandit-prefrontal": experience.volatilebandit_prefrontal,
     "halfcircle-maesn": experience.halfcircle_maesn,
