@@ -36,12 +36,13 @@ from typing import Any, Literal, get_args
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from headstart.core.network import AbstractNetwork, blank
 from headstart.core.networks import Linear, orthogonal
-from headstart.core.options import Options
+from headstart.core.options import Options, Under
 from headstart.core.policies import Categorical
 from headstart.core.process import Online
 from headstart.core.source import AbstractSource, Chain
@@ -75,6 +76,7 @@ SHARP = 4.0  # logits of gate and shift, by those of their layers: they are to b
 GAIN = 3.0  # logit, at first, of an object that is read, and of a box
 EACH_PAYS = 0.5
 NEVER = -1e9  # the logit of what is not chosen
+OPEN = np.array([NEVER, 0.0], np.float32)  # the logarithms of 1 − c and of c, where c is 1
 READ = VERB_COUNT + KINDS  # numbers of an instruction that is read
 
 
@@ -220,18 +222,20 @@ class InstructionController(AbstractNetwork):
         heard = self._heard(percept, mind)
         new, thought = self._updated(heard, mind, percept, under.termination)
         thought = jnp.concatenate([looked, thought])
-        none = under.subtask < 0
-        logit = SHARP * self.gate(jnp.concatenate([heard, mind.state[0], under.termination[None]]))[0]
-        fixed = {"always": jnp.array(True), "never": none, "done": none | (under.termination >= 0.5)}
-        if self.gates == "learned":
-            updates = jnp.where(none, 1.0, jax.nn.sigmoid(logit))
-            logs = jnp.where(none, jnp.array([NEVER, 0.0]), jax.nn.log_sigmoid(jnp.stack([-logit, logit])))
-        else:
-            updates = fixed[self.gates].astype(jnp.float32)
-            logs = jnp.where(fixed[self.gates], jnp.array([NEVER, 0.0]), jnp.array([0.0, NEVER]))
+        logs = self._opened(heard, mind, under)
         policy = Categorical(jnp.append(logs[0], logs[1] + self._chosen(thought, new, percept)), percept.legal)
+        updates = jnp.exp(logs[1])
         kept = mind if self.hard else _mixed(updates, new, mind)
         return Output(policy, self._value(thought, new, percept), updates), (kept, new)
+
+    def _opened(self, heard: Float[Array, "width"], mind: Mind, under: Under) -> Float[Array, "2"]:
+        """The logarithms of 1 − c and of c. Where nothing is under way, something must be begun."""
+        none = under.subtask < 0
+        if self.gates == "learned":
+            logit = SHARP * self.gate(jnp.concatenate([heard, mind.state[0], under.termination[None]]))[0]
+            return jnp.where(none, OPEN, jax.nn.log_sigmoid(jnp.stack([-logit, logit])))
+        opened = {"always": jnp.array(True), "never": none, "done": none | (under.termination >= 0.5)}[self.gates]
+        return jnp.where(opened, OPEN, OPEN[::-1])
 
     def _chosen(self, thought: Array, mind: Mind, percept: Percept) -> Float[Array, "subtasks"]:
         """The log probability of each subtask: of its object, or a box, and of a verb for that object.

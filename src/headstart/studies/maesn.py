@@ -55,7 +55,7 @@ from headstart.experience.meta_gradient import InnerStep
 from headstart.progress import AbstractObserver
 from headstart.recipes.experience import latent_exploring
 from headstart.studies.book import Book, Scores
-from headstart.studies.pupils import each_of
+from headstart.studies.pupils import each_of, keys_of
 from headstart.studies.study import Arm, Paper, Result, Verdict, arms_of, beats, conclude, must_fail, reaches, seeds_of
 from headstart.worlds.half_circle import HalfCircle, spread
 
@@ -200,9 +200,9 @@ class Of(Like):
 def learn(name: str, process: AbstractProcess, iterations: int, seeds: int, judge_one: Judge) -> Scores:
     """Train from each of `seeds` seeds in turn, and judge what comes of it. All arms are judged with the same keys."""
     learned = lambda key: train_at_once(process, iterations, key=key)
-    keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed)), out_axes=1)(jnp.arange(seeds))
+    train_keys, judge_keys = keys_of(seeds)
     scores: Scores = {}
-    for state, judge_key in zip(each_of(learned, keys[0]), keys[1], strict=True):
+    for state, judge_key in zip(each_of(learned, train_keys), judge_keys, strict=True):
         for what, score in judge_one(process, state, judge_key).items():
             scores.setdefault(f"{name}, {what}", []).append(score)
     return scores

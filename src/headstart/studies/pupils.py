@@ -20,7 +20,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, PyTree, Shaped
 
 from headstart.core.network import AbstractNetwork, Memory
 from headstart.core.process import AbstractProcess, Online, ProcessState, train_at_once
@@ -37,6 +37,7 @@ __all__ = [
     "each_of",
     "gone_on",
     "judged",
+    "keys_of",
     "nth",
     "stacked",
     "taught",
@@ -107,9 +108,9 @@ def taught(process: Online, iterations: int, seeds: int, judge: Judge) -> Scores
 
     Whoever has the same seed is judged with the same key, also in `judged`.
     """
-    train_keys = jnp.stack([_keys(seed)[0] for seed in range(seeds)])
+    train_keys, judge_keys = keys_of(seeds)
     learned = lambda key: train_at_once(process, iterations, key=key).learner.network
-    return _by_seed(each_of(learned, train_keys), judge)
+    return _by_seed(each_of(learned, train_keys), judge, judge_keys)
 
 
 def each_of(made: Callable[..., Any], *by_seed: PyTree[Array]) -> list[Any]:
@@ -148,8 +149,7 @@ def watched(
     **Raises:** `UsageError` for iterations that are no multiple of the stages.
     """
     scores: Scores = {}
-    for seed in range(seeds):
-        train_key, judge_key = _keys(seed)
+    for train_key, judge_key in zip(*keys_of(seeds), strict=True):
         for stage, state in enumerate(trained(process, iterations, stages, key=train_key), start=1):
             for name, score in judge(stage, state.learner.network, judge_key).items():
                 scores.setdefault(name, []).append(score)
@@ -201,18 +201,20 @@ def _part(process: AbstractProcess, state: ProcessState | None, key: Key, indice
 
 def judged(player: AbstractNetwork, seeds: int, judge: Judge) -> Scores:
     """Judge who needs no training, as often as those who do."""
-    return _by_seed([player] * seeds, judge)
+    return _by_seed([player] * seeds, judge, keys_of(seeds)[1])
 
 
-def _by_seed(networks: list[AbstractNetwork], judge: Judge) -> Scores:
+def _by_seed(networks: list[AbstractNetwork], judge: Judge, keys: Shaped[Array, "seeds"]) -> Scores:
     scores: Scores = {}
-    for seed, network in enumerate(networks):
-        for name, score in judge(network, _keys(seed)[1]).items():
+    for network, key in zip(networks, keys, strict=True):
+        for name, score in judge(network, key).items():
             scores.setdefault(name, []).append(score)
     return scores
 
 
-def _keys(seed: int) -> tuple[Key, Key]:
-    """To train with, and to judge with."""
-    train_key, judge_key = jax.random.split(jax.random.key(seed))
-    return train_key, judge_key
+def keys_of(seeds: int, parts: int = 2) -> tuple[Shaped[Array, "seeds"], ...]:
+    """The keys of seeds 0, 1, ...: for each of so many parts of a measurement, one of every seed `[seeds]`.
+
+    Two are one to train with, and one to judge with. Whoever asks for as many parts has the same keys.
+    """
+    return tuple(jax.vmap(lambda seed: jax.random.split(jax.random.key(seed), parts), out_axes=1)(jnp.arange(seeds)))

@@ -47,7 +47,7 @@ from headstart.instructions.spatial import (
 )
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
-from headstart.studies.pupils import each_of
+from headstart.studies.pupils import each_of, keys_of
 from headstart.studies.study import (
     Arm,
     Paper,
@@ -156,8 +156,7 @@ def run(*, quick: bool, seeds: int | None, directory: Path, observer: AbstractOb
 def learn(kind: str, name: str, pupil: Pupil, seeds: int) -> Scores:
     """Minus the mean error on each side, for each seed. All pupils of a seed learn from the same maps."""
 
-    def found(key: Key) -> dict[str, Float[Array, ""]]:
-        learn_key, judge_key, new_key, fit_key = jax.random.split(key, 4)
+    def found(learn_key: Key, judge_key: Key, new_key: Key, fit_key: Key) -> dict[str, Float[Array, ""]]:
         tasks = tasks_on(PuddleMaps(kind), CHARTS, ASKED, heard=pupil.heard, key=learn_key)
         network = pupil.fitted.fit(pupil.network(new_key), tasks, key=fit_key)
         # Who learned without words is judged without them: with words, it would hear what it never did.
@@ -167,7 +166,7 @@ def learn(kind: str, name: str, pupil: Pupil, seeds: int) -> Scores:
             for side in SIDES
         }
 
-    by_seed = each_of(found, jnp.stack([jax.random.key(seed) for seed in range(seeds)]))
+    by_seed = each_of(found, *keys_of(seeds, 4))
     return {f"{kind}, {name}: {side}": [-float(each[side]) for each in by_seed] for side in SIDES}
 
 

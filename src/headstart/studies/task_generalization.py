@@ -52,7 +52,7 @@ from headstart.instructions.controller import New, hardened, lists, subtasks
 from headstart.instructions.skills import finished
 from headstart.progress import AbstractObserver
 from headstart.studies.book import Book, Scores
-from headstart.studies.pupils import each_of, nth, stacked, taught
+from headstart.studies.pupils import each_of, keys_of, nth, stacked, taught
 from headstart.studies.study import (
     Arm,
     Paper,
@@ -182,7 +182,7 @@ def able(seeds: int) -> AbstractNetwork:
     family = FAMILIES[0]
     process = skills.learning(family, SKILL, analogies=analogies(family)[TOLD])
     learned = lambda key: train_at_once(process, SKILL, key=key).learner.network
-    return stacked(each_of(learned, jax.vmap(lambda key: jax.random.split(key)[0])(_seeds(seeds))))
+    return stacked(each_of(learned, keys_of(seeds)[0]))
 
 
 def skilled(name: str, family: str, network: AbstractNetwork, key: Key) -> dict[str, float]:
@@ -207,16 +207,12 @@ def learn(name: str, pupil: Pupil, skill: Callable[[], AbstractNetwork], seeds: 
         network = trained(_with(soft, skill), SOFT, soft_key)
         return trained(hardened(_with(hard, skill), network), HARD, hard_key)
 
-    soft_keys, hard_keys, judge_keys = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(_seeds(seeds))
+    soft_keys, hard_keys, judge_keys = keys_of(seeds, 3)
     scores: Scores = {}
     for seed, network in enumerate(each_of(learned, of_seed, soft_keys, hard_keys)):
         for what, score in listed(name, nth(of_seed, seed), network, judge_keys[seed]).items():
             scores.setdefault(what, []).append(score)
     return scores
-
-
-def _seeds(seeds: int) -> Key:
-    return jax.vmap(jax.random.key)(jnp.arange(seeds))
 
 
 def _with(process: Online, skill: AbstractNetwork) -> Online:
