@@ -8,7 +8,7 @@ cost. What remembers in one that does is a cell.
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -17,7 +17,16 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from headstart.core.types import Output, Percept, Rollout, Step
 
-__all__ = ["AbstractActionCritic", "AbstractCell", "AbstractNetwork", "Memory", "blank", "relive", "segments"]
+__all__ = [
+    "AbstractActionCritic",
+    "AbstractCell",
+    "AbstractNetwork",
+    "AbstractRecurrent",
+    "Memory",
+    "blank",
+    "relive",
+    "segments",
+]
 
 Memory = Any  # a pytree of a network's own; None for one that remembers nothing
 
@@ -81,6 +90,34 @@ class AbstractCell(eqx.Module):
 
         state, said = jax.lax.scan(moment, state, (heard, first))
         return said, state
+
+
+class AbstractRecurrent(AbstractNetwork):
+    """A network of which a cell remembers: what it hears of a moment goes in, and what the cell says is judged."""
+
+    if TYPE_CHECKING:
+        # Where it stands among the parts of a network is a part of checkpoints, and is said by the network.
+        cell: AbstractCell
+
+    @abc.abstractmethod
+    def hear(self, percept: Percept) -> Float[Array, "inputs"]:
+        """What the cell is told of a moment. Unbatched."""
+
+    @abc.abstractmethod
+    def judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
+        """What to make of what the cell says. Unbatched."""
+
+    def initial(self) -> Memory:
+        return self.cell.initial()
+
+    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
+        said, memory = self.cell(self.hear(percept), memory)
+        return self.judge(said, percept), memory
+
+    def unroll(self, percepts: Percept, memory: Memory) -> tuple[Output, Memory]:
+        """As `AbstractNetwork.unroll`, but that the cell alone goes from moment to moment, or knows better."""
+        said, memory = self.cell.unroll(jax.vmap(self.hear)(percepts), percepts.first, memory)
+        return jax.vmap(self.judge)(said, percepts), memory
 
 
 class AbstractActionCritic(AbstractNetwork):

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from headstart.core.cells import GRU
 from headstart.core.hosted import AbstractHost
-from headstart.core.network import AbstractActionCritic, AbstractCell, AbstractNetwork, Memory
+from headstart.core.network import AbstractActionCritic, AbstractCell, AbstractNetwork, AbstractRecurrent, Memory
 from headstart.core.policies import AbstractPolicy, Categorical, Gaussian, Squashed
 from headstart.core.types import Frozen, Key, Output, Percept
 from headstart.core.world import AbstractWorld, Box, Discrete
@@ -86,7 +86,7 @@ class ActorCritic(AbstractNetwork):
         return Output(self.head(self.actor(seen), percept), self.critic(seen)[0]), None
 
 
-class RecurrentActorCritic(AbstractNetwork):
+class RecurrentActorCritic(AbstractRecurrent):
     """A policy and a value from a recurrent cell that also hears its last action and what came of it.
 
     The input of RL² (Duan 2016, section 2.2): observation, last action, last reward and whether an episode ended, which
@@ -123,22 +123,10 @@ class RecurrentActorCritic(AbstractNetwork):
         self.actor = orthogonal(width, self.head.size, 0.01, actor_key)
         self.critic = orthogonal(width, 1, 1.0, critic_key)
 
-    def initial(self) -> Memory:
-        return self.cell.initial()
-
-    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
-        said, memory = self.cell(self._hear(percept), memory)
-        return self._judge(said, percept), memory
-
-    def unroll(self, percepts: Percept, memory: Memory) -> tuple[Output, Memory]:
-        """As `AbstractNetwork.unroll`, but that the cell alone goes from moment to moment, or knows better."""
-        said, memory = self.cell.unroll(jax.vmap(self._hear)(percepts), percepts.first, memory)
-        return jax.vmap(self._judge)(said, percepts), memory
-
-    def _hear(self, percept: Percept) -> Float[Array, "width"]:
+    def hear(self, percept: Percept) -> Float[Array, "width"]:
         return jax.nn.relu(self.embed(hear(self.world_actions, percept)))
 
-    def _judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
+    def judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
         return Output(self.head(self.actor(said), percept), self.critic(said)[0], said)
 
 

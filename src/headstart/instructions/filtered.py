@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from headstart.core.cells import GRU
-from headstart.core.network import AbstractCell, AbstractNetwork, Memory
+from headstart.core.network import AbstractCell, AbstractRecurrent
 from headstart.core.networks import Head, Linear, head, orthogonal
 from headstart.core.types import Key, Output, Percept
 from headstart.core.world import AbstractWorld, Discrete
@@ -37,7 +37,7 @@ from headstart.instructions.encoders import AbstractEncoder
 __all__ = ["Filtered"]
 
 
-class Filtered(AbstractNetwork):
+class Filtered(AbstractRecurrent):
     """A policy and a value from an image of numbers, an instruction, and a memory of both and of what was done.
 
     **Arguments:**
@@ -95,18 +95,6 @@ class Filtered(AbstractNetwork):
         self.actor = orthogonal(width, self.head.size, 0.01, actor_key)
         self.critic = orthogonal(width, 1, 1.0, critic_key)
 
-    def initial(self) -> Memory:
-        return self.cell.initial()
-
-    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
-        said, memory = self.cell(self._hear(percept), memory)
-        return self._judge(said, percept), memory
-
-    def unroll(self, percepts: Percept, memory: Memory) -> tuple[Output, Memory]:
-        """As `AbstractNetwork.unroll`, but that the cell alone goes from moment to moment."""
-        said, memory = self.cell.unroll(jax.vmap(self._hear)(percepts), percepts.first, memory)
-        return jax.vmap(self._judge)(said, percepts), memory
-
     def look(
         self, image: Integer[Array, "columns rows layers"], told: Float[Array, "size"]
     ) -> Float[Array, "columns rows count"]:
@@ -115,7 +103,7 @@ class Filtered(AbstractNetwork):
         filters = self.filters(told).reshape(-1, self.count)
         return jax.nn.relu(jnp.concatenate(layers, axis=-1) @ filters[:-1] + filters[-1])
 
-    def _hear(self, percept: Percept) -> Float[Array, "width"]:
+    def hear(self, percept: Percept) -> Float[Array, "width"]:
         assert percept.instruction is not None
         told = self.encoder(percept.instruction)
         # At first nothing was done yet, which action 0 would not say.
@@ -123,5 +111,5 @@ class Filtered(AbstractNetwork):
         seen = self.look(percept.observation.image, told).ravel()
         return jax.nn.relu(self.at_once(jnp.concatenate([seen, told, did])))
 
-    def _judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
+    def judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
         return Output(self.head(self.actor(said), percept), self.critic(said)[0], said)

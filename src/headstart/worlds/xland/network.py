@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from headstart.core.cells import GRU
-from headstart.core.network import AbstractCell, AbstractNetwork, Memory
+from headstart.core.network import AbstractCell, AbstractRecurrent
 from headstart.core.networks import CategoricalHead, Linear, orthogonal
 from headstart.core.types import Key, Output, Percept
 from headstart.core.world import Discrete
@@ -33,7 +33,7 @@ __all__ = ["TileActorCritic"]
 SIZES = (len(SHAPES), len(COLOURS))
 
 
-class TileActorCritic(AbstractNetwork):
+class TileActorCritic(AbstractRecurrent):
     """A policy and a value from a recurrent cell, in trials of `XLand`.
 
     **Arguments:**
@@ -78,19 +78,7 @@ class TileActorCritic(AbstractNetwork):
         self.critic = (orthogonal(width, width, 2**0.5, head_keys[2]), orthogonal(width, 1, 1.0, head_keys[3]))
         self.head = CategoricalHead(actions)
 
-    def initial(self) -> Memory:
-        return self.cell.initial()
-
-    def __call__(self, percept: Percept, memory: Memory) -> tuple[Output, Memory]:
-        said, memory = self.cell(self._hear(percept), memory)
-        return self._judge(said, percept), memory
-
-    def unroll(self, percepts: Percept, memory: Memory) -> tuple[Output, Memory]:
-        """As `AbstractNetwork.unroll`, but that the cell alone goes from moment to moment, or knows better."""
-        said, memory = self.cell.unroll(jax.vmap(self._hear)(percepts), percepts.first, memory)
-        return jax.vmap(self._judge)(said, percepts), memory
-
-    def _hear(self, percept: Percept) -> Float[Array, "width"]:
+    def hear(self, percept: Percept) -> Float[Array, "width"]:
         view, begins = percept.observation.observation, percept.observation.begins
         shapes, colours = (jax.nn.one_hot(view.tiles[..., part], size) for part, size in enumerate(SIZES))
         tiles = jax.nn.relu(self.tile(jnp.concatenate([shapes, colours], axis=-1)))
@@ -101,6 +89,6 @@ class TileActorCritic(AbstractNetwork):
         heard = [tiles.ravel(), jax.nn.one_hot(view.direction, SIDES), did, told]
         return jax.nn.relu(self.embed(jnp.concatenate(heard)))
 
-    def _judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
+    def judge(self, said: Float[Array, "width"], percept: Percept) -> Output:
         through = lambda layers: layers[1](jnp.tanh(layers[0](said)))
         return Output(self.head(through(self.actor), percept), through(self.critic)[0], said)
