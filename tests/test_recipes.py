@@ -21,6 +21,8 @@ from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import BadData, UsageError
 from headstart.newgame import reading, training
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 class Countdown(AbstractWorld):
     """An episode lasts as many steps as its first observation says, and action 1 pays 1 a step; 2 is illegal."""

@@ -7,6 +7,8 @@ import pytest
 from counting import Counting, Rememberer, act
 from headstart.core.collect import begin, collect, example
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 NETWORK = Rememberer()
 LANES, LENGTH = 3, 7
 

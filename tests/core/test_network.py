@@ -8,6 +8,8 @@ from counting import Rememberer
 from headstart.core.network import AbstractNetwork, blank, parameters
 from headstart.core.types import Output, Percept
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 class Cell(AbstractNetwork):
     """A gated recurrent unit that begins at ones, so that blanking shows."""

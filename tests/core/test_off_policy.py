@@ -14,6 +14,8 @@ from headstart.core.types import Choice, Outcome, Output, Task
 from headstart.core.world import AbstractWorld, Discrete
 from headstart.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 KEY = jax.random.key(0)
 
 

@@ -5,9 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from headstart.core.optimise import clipped_adam, clipped_rmsprop, descend, learns, prepare
 from headstart.core.types import Frozen
+
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
 
 RATE, CLIP, DECAY = 1e-2, 0.5, 1e-3
 

@@ -11,6 +11,8 @@ from headstart.core.source import AbstractSource, Chain
 from headstart.core.types import Choice, Percept, Step
 from headstart.core.wrappers import TimeLimit
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 class Draws(AbstractProcess):
     """Its state is a chaotic sum of all it drew; each iteration reports what it drew."""

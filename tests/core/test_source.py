@@ -11,6 +11,8 @@ from headstart.core.types import Output
 from headstart.core.wrappers import TimeLimit
 from headstart.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 KEY = jax.random.key(0)
 NETWORK = Rememberer()
 

@@ -8,6 +8,8 @@ from headstart.core.policies import Gaussian
 from headstart.core.trust_region import TrustRegion
 from headstart.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 WIDTH = np.array([1.0, 0.1, 0.5])
 SLOPE = np.array([1.0, 1.0, -2.0])
 

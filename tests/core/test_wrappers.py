@@ -12,6 +12,8 @@ from headstart.core.wrappers import Like, OneTask, Rescaled, TimeLimit, Trials
 from headstart.errors import UsageError
 from headstart.worlds.classic_control import MountainCar
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def rollout(world, length=24):
     """Leaves `[length, ...]`: one lane of a world, under an agent that counts."""

@@ -13,6 +13,8 @@ from headstart.experience.meta_gradient import InnerStep, MetaProblem, average, 
 from headstart.studies import enumerated_bandit
 from headstart.studies.enumerated_bandit import ARMS, Logits, objective, pulled, slope, softmax, stepped
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 THETA = np.array([0.6, -0.3, 0.0])
 
 

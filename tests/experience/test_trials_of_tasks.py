@@ -17,6 +17,8 @@ from headstart.experience import trials
 from headstart.experience.trials import evaluate, played
 from headstart.worlds.bandits import Bandit
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def fresh(world):
     return RecurrentActorCritic(world, jax.random.key(0), width=4)

@@ -23,6 +23,8 @@ from headstart.studies.hindsight import success
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.classic_control import CartPole
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 LENGTH, LANES = 12, 64
 WORLD = BitFlipping(4)
 

@@ -12,6 +12,8 @@ from headstart.core.types import Percept, Step
 from headstart.errors import UsageError
 from headstart.goals.horde import AbstractQuestion, Horde, Reach, greedy
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 class Asked(AbstractQuestion):
     """Of two actions, the same policy everywhere; c and z are what is observed first, and γ what is observed second."""

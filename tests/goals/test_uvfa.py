@@ -15,6 +15,8 @@ from headstart.studies.uvfa import policy_quality
 from headstart.worlds.classic_control import CartPole
 from headstart.worlds.four_rooms import FourRooms
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 WORLD, DISCOUNT = FourRooms(), 0.95
 
 

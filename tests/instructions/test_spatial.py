@@ -21,6 +21,8 @@ from headstart.instructions.spatial import (
 )
 from headstart.worlds.puddles import AFTER, SIZE, Chart, PuddleMaps
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 CELLS = SIZE * SIZE
 MAPS = (Grounded, UVFAText, ConvolutionalText)
 world = PuddleMaps("local")

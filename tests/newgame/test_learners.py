@@ -16,6 +16,8 @@ from headstart.worlds.boardgames.facts import facts
 from headstart.worlds.boardgames.rules import CLASSICS
 from headstart.worlds.boardgames.trials import Sight, no_ending
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 class Player(eqx.Module):
     """Who has learned for so many iterations, and by what luck."""

@@ -13,6 +13,8 @@ from headstart.studies.babyai import ALL, FROZEN, LEARNED, SHUFFLED, Judges, Pup
 from headstart.studies.study import Arm
 from headstart.worlds.adapters.babyai import PARTS, Level, Levels, reworded, vocabulary
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 MISSIONS = ("go to the red ball", "go to a grey key", "pick up a blue box on your left", "pick up the key behind you")
 
 

@@ -25,6 +25,8 @@ from headstart.studies.study import Arm, Verdict, conclude
 from headstart.worlds.bit_flipping import BitFlipping
 from headstart.worlds.push import Push
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 WORLD = BitFlipping(3)
 HOPED = {
     "8 bits, future": (0.9, 1.0),

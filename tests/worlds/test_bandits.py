@@ -10,6 +10,8 @@ from headstart.core.wrappers import Trials
 from headstart.errors import UsageError
 from headstart.worlds.bandits import EASY, HARD, Bandit, DependentBandit, InformativeBandit, Pulling, VolatileBandit
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def drawn(world, count=4_000):
     """The parameters of many tasks."""

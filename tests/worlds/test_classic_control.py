@@ -10,6 +10,8 @@ import pytest
 from headstart.core.types import Task
 from headstart.worlds.classic_control import Acrobot, CartPole, Motion, MountainCar, Pendulum
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 gymnasium = pytest.importorskip("gymnasium")
 
 # Places from all over each system, ends included: far beyond where random play from the start gets.

@@ -29,6 +29,8 @@ from headstart.worlds.tabular import TabularMDP, TwoStep
 from headstart.worlds.xland.rulesets import SMALL, generate
 from headstart.worlds.xland.world import XLand
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def classics(*names):
     return BoardGames(stack([compile_rules(CLASSICS[name]) for name in names]))

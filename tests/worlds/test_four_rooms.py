@@ -9,6 +9,8 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.worlds.four_rooms import AFTER, CELLS, SHOWN, FourRooms, LavaWorld
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 WORLD, DISCOUNT = FourRooms(), 0.95
 CELL = {tuple(cell): number for number, cell in enumerate(CELLS.tolist())}
 

@@ -13,6 +13,8 @@ from headstart.instructions.vocabulary import PADDING, UNKNOWN, split_words
 from headstart.worlds import friends_and_enemies as module
 from headstart.worlds.friends_and_enemies import KINDS, FriendsAndEnemies, Seen, Standing, Things, vocabulary
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 RIGHT, STAY = 1, 4
 WORDS = {number: word for word, number in vocabulary().numbers.items()}
 

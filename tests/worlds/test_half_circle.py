@@ -10,6 +10,8 @@ from headstart.errors import UsageError
 from headstart.worlds.half_circle import HalfCircle, spread
 from headstart.worlds.navigation import Walker
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def at(x, y, steps=0):
     return Walker(jnp.array([x, y]), jnp.array(steps, jnp.int32))

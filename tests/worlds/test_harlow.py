@@ -9,6 +9,8 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.worlds.harlow import BITS, CENTRE, FAMILIAR, LEFT, NOVEL, RIGHT, Harlow, appearance
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 GOOD, OTHER = 3, 8
 TASK = Task(parameters=jnp.array([GOOD, OTHER]))
 

@@ -9,6 +9,8 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.worlds.image_maze import FREE, ImageMaze, Walking, distances
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 KEY = jax.random.key(0)
 STAY, UP, RIGHT, DOWN, LEFT = range(5)
 

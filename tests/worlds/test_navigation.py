@@ -9,6 +9,8 @@ import pytest
 from headstart.core.types import Task
 from headstart.worlds.navigation import Direction, Navigation, Runner, SparseCorners, Walker
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def at(x, y, steps=0):
     return Walker(jnp.array([x, y]), jnp.array(steps, jnp.int32))

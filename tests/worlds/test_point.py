@@ -9,6 +9,8 @@ import pytest
 from headstart.core.types import Task
 from headstart.worlds.point import Gathering, PointGather, TwoRoomMaze, Wandering
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 ORIGIN = jnp.zeros(2)
 RIGHT = jnp.array([1.0, 0.0])
 

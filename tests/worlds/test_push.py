@@ -8,6 +8,8 @@ import pytest
 from headstart.core.types import Task
 from headstart.worlds.push import APART, CONTACT, EDGE, NEAR, START, Push, Table
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 WORLD = Push()
 FAR = Task(goal=jnp.array([1.0, 1.0]))
 

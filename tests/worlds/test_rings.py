@@ -11,6 +11,8 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.worlds.rings import LARGE, Ring
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 ON, BACK = 0, 1
 
 

@@ -11,6 +11,8 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.worlds.signposts import Fork, Signposts
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 KEY = jax.random.key(0)
 
 

@@ -9,6 +9,8 @@ from headstart.core.types import Task
 from headstart.errors import UsageError
 from headstart.worlds.tabular import MDP, Choosing, TabularMDP, TwoStep, Visiting
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 
 def many(function, count=4_000):
     return jax.jit(jax.vmap(function))(jax.random.split(jax.random.key(0), count))

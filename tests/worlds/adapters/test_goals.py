@@ -21,6 +21,8 @@ from headstart.worlds.adapters import gymnasium as adapter
 from headstart.worlds.adapters.goals import gymnasium_goals
 from headstart.worlds.adapters.gymnasium import gymnasium_host
 
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+
 PLACE = spaces.Box(-np.inf, np.inf, (2,))
 
 
