@@ -193,11 +193,11 @@ class InstructionController(AbstractNetwork):
     def _view(self, percept: Percept) -> View:
         return percept.observation.observation
 
-    def _told(self, percept: Percept, mind: Mind) -> Float[Array, "told"]:
+    def _told(self, looked: Float[Array, "width"], percept: Percept, mind: Mind) -> Float[Array, "told"]:
         """What is under way, β of it, and whether anything was just done.
 
-        Which pair is under way is not told, as that would say nothing of pairs that never were in training: but whether
-        it is what was read, and whether it is a box's.
+        Where things lie is not told, nor which pair is under way, as that would say nothing of pairs that never were in
+        training: but whether it is what was read, and whether it is a box's.
         """
         under = percept.observation
         verb, thing = subtasks()[jnp.maximum(under.subtask, 0), :2] - 1
@@ -207,9 +207,9 @@ class InstructionController(AbstractNetwork):
         flags = jnp.stack([some, some & (thing == BOX - 1), view.picked > 0, view.transformed > 0])
         return jnp.concatenate([jnp.stack([under.termination, same]), flags])
 
-    def _heard(self, percept: Percept, mind: Mind) -> Float[Array, "width"]:
+    def _heard(self, looked: Float[Array, "width"], percept: Percept, mind: Mind) -> Float[Array, "width"]:
         there = _there(self._view(percept)).astype(jnp.float32)
-        return jax.nn.relu(self.told(jnp.concatenate([there, self._told(percept, mind)])))
+        return jax.nn.relu(self.told(jnp.concatenate([there, self._told(looked, percept, mind)])))
 
     def _think(
         self, looked: Float[Array, "width"], percept: Percept, memory: tuple[Mind, Mind]
@@ -219,7 +219,7 @@ class InstructionController(AbstractNetwork):
         if self.hard:  # what was done last says whether it was updated
             assert percept.action is not None
             mind = _mixed((percept.action > 0) & ~percept.first, memory[1], memory[0])
-        heard = self._heard(percept, mind)
+        heard = self._heard(looked, percept, mind)
         new, thought = self._updated(heard, mind, percept, under.termination)
         thought = jnp.concatenate([looked, thought])
         logs = self._opened(heard, mind, under)
@@ -283,21 +283,22 @@ class FlatController(InstructionController):
         if not isinstance(world, ObjectGrid):
             raise UsageError("a FlatController acts in an ObjectGrid itself; give it that and no Options")
         assert isinstance(world.actions, Discrete)
-        self._make(world, 2 * KINDS, world.actions.count, width, key)
+        self._make(world, width + READ + 2 * KINDS, world.actions.count, width, key)
         self.gates, self.hard, self.points = "always", False, True
 
     def _view(self, percept: Percept) -> View:
         return percept.observation
 
-    def _told(self, percept: Percept, mind: Mind) -> Float[Array, "told"]:
-        """What was just done, to what: nobody else says whether that was what is asked for."""
+    def _told(self, looked: Float[Array, "width"], percept: Percept, mind: Mind) -> Float[Array, "told"]:
+        """Where things lie, what was read, and what was just done, to what: nobody says whether that was asked for."""
         view = self._view(percept)
-        return jax.nn.one_hot(jnp.stack([view.picked, view.transformed]) - 1, KINDS).ravel()
+        did = jax.nn.one_hot(jnp.stack([view.picked, view.transformed]) - 1, KINDS)
+        return jnp.concatenate([looked, mind.read, did.ravel()])
 
     def _think(
         self, looked: Float[Array, "width"], percept: Percept, memory: tuple[Mind, Mind]
     ) -> tuple[Output, tuple[Mind, Mind]]:
-        heard = self._heard(percept, memory[0])
+        heard = self._heard(looked, percept, memory[0])
         new, thought = self._updated(heard, memory[0], percept, jnp.zeros(()))
         thought = jnp.concatenate([looked, thought])
         units = jax.nn.relu(self.inner(jnp.concatenate([thought, new.read])))
