@@ -94,8 +94,9 @@ def _claims(result: Result) -> Iterator[str]:
         figures = f"{verdict.measured:.2f} | {verdict.threshold:.2f}"
         yield f"| {verdict.claim} | {DECISIONS[verdict.holds]} | {figures} |"
     yield ""
-    kinds = [kind for kind in result.device.get("measured_on", [result.device["kind"]]) if kind != "cpu"]
-    where = f", on one {' and one '.join(kinds)}" if kinds else ""
+    kinds = result.device.get("measured_on", [result.device["kind"]])
+    chips = [kind for kind in kinds if kind != "cpu"]
+    where = f",{' in part' * (len(chips) < len(kinds))} on one {' and one '.join(chips)}" if chips else ""
     yield f"Made by `{result.command}` in {result.seconds / 3600:.1f} hours{where}."
 
 
